@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -20,10 +22,12 @@ type chaosCommand struct {
 	Edge []string `env:"-" placeholder:"URL" help:"Break a running site that visitors reach through this edge; repeat it for each edge. Needs --yes, and runs only the rows that need nothing but the addresses of the services. Only counts when typed: no environment variable sets it. Default: start a site of its own, and remove it afterwards."`
 	Yes  bool     `env:"-" help:"With --edge: do break the running site."`
 
+	Fleet bool `env:"-" help:"Break machines instead of processes: rows of another catalogue. Each runs on three machines with systemd that this command starts on this computer and deploys itself to. Needs Linux, and root."`
+
 	Row      []string      `enum:"${rows}" placeholder:"NAME" help:"Run only this row of the catalogue; repeat it for several. --list shows the names."`
-	List     bool          `help:"List the rows of the catalogue, and run none."`
-	Duration time.Duration `default:"1m" min:"1s" max:"24h" placeholder:"TIME" help:"Time to load the site in each row (default ${default}). A fault takes at most half of it."`
-	Rate     float64       `default:"500" min:"1" placeholder:"N" help:"Pages begun per second, whether or not the site keeps up (default ${default})."`
+	List     bool          `help:"List the rows of the catalogue, with --fleet of that one, and run none."`
+	Duration time.Duration `default:"1m" min:"1s" max:"24h" placeholder:"TIME" help:"Time to load the site in each row (default ${default}). A fault takes at most half of it. With --fleet: the least time; each machine has its turn."`
+	Rate     float64       `min:"0" placeholder:"N" help:"Pages begun per second, whether or not the site keeps up (default: 500; with --fleet 100, as three machines share this computer)."`
 	Control  bool          `help:"After each row run its control: the same row on a site without the mechanism that protects visitors, which must miss the target. Most controls are built from the source tree, which must be the working directory, and need Go."`
 	JSON     bool          `name:"json" help:"Print the result as JSON instead of a table."`
 	Markdown bool          `help:"Print the result as a Markdown table."`
@@ -41,9 +45,16 @@ const (
 var errMissed = errors.New("a row missed its target, a control did not, or one could not be run")
 
 func (c *chaosCommand) Run(s *session) (err error) {
-	rows, err := chaos.Find(c.Row)
+	find := chaos.Find
+	if c.Fleet {
+		find = chaos.FindFleet
+	}
+	rows, err := find(c.Row)
 	if err != nil {
 		return err
+	}
+	if c.Fleet && len(c.Edge) > 0 {
+		return errors.New("--fleet starts machines of its own: leave --edge out")
 	}
 	if c.Yes && len(c.Edge) == 0 {
 		return errors.New("--yes is for a running site: name its edges with --edge")
@@ -58,6 +69,7 @@ func (c *chaosCommand) Run(s *session) (err error) {
 		}
 		return table.Flush()
 	}
+	c.Rate = cmp.Or(c.Rate, map[bool]float64{false: 500, true: 100}[c.Fleet])
 	cfg := chaos.Config{Rows: rows, Rate: c.Rate, Duration: c.Duration, Control: c.Control, Logger: s.log,
 		Progress: s.logProgress()}
 	if len(c.Edge) > 0 {
@@ -86,7 +98,15 @@ func (c *chaosCommand) Run(s *session) (err error) {
 			return fmt.Errorf("--row: %w", err)
 		}
 	}
-	services, err := s.openSandbox("chaos", true, seed.Config{Users: chaosUsers, Photos: chaosPhotos,
+	if c.Fleet {
+		if cfg.Program, err = os.Executable(); err != nil {
+			return err
+		}
+		if err := chaos.FleetPossible(); err != nil {
+			return err
+		}
+	}
+	services, err := s.openSandbox("chaos", !c.Fleet, seed.Config{Users: chaosUsers, Photos: chaosPhotos,
 		Originals: ladderOriginals, Long: ladderLong})
 	if err != nil {
 		return err

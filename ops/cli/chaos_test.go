@@ -25,6 +25,7 @@ func TestChaosOfARunningSiteAsks(t *testing.T) {
 			"PostgreSQL restarts", "--edge",
 		}},
 		"a control":         {append(site, "--yes", "--control"), []string{"--control", "--edge"}},
+		"machines":          {append(site, "--yes", "--fleet"), []string{"--fleet", "--edge"}},
 		"no running site":   {[]string{"chaos", "--yes"}, []string{"--edge"}},
 		"nothing is known":  {append(site[:3:3], "--data", t.TempDir()), []string{"--memcached"}},
 		"no memcached said": {append(site[:5:5], "--data", t.TempDir()), []string{"--memcached"}},

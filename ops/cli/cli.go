@@ -143,7 +143,7 @@ func commandVars() kong.Vars {
 		names = append(names, f.Name)
 	}
 	return kong.Vars{"faults": strings.Join(names, ","), "fault_list": `"` + strings.Join(names, `", "`) + `"`,
-		"rows": strings.Join(chaos.Names(), ",")}
+		"rows": strings.Join(append(chaos.Names(), chaos.FleetNames()...), ",")}
 }
 
 // explain prints what is wrong with the command line, and what is allowed. parsed is nil if kong refused it.

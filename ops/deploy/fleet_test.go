@@ -4,10 +4,7 @@ package deploy_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -83,12 +80,6 @@ func newOperator(t testing.TB) *operator {
 		}
 	})
 	o.hosts = o.fleet.Machines
-	for _, m := range o.hosts { // a machine of the fleet has no right to make user namespaces
-		for _, unit := range []string{"edge@", "renderer@", "cachefill@", "nats", "memcached", "etcd", "postgres"} {
-			o.on(m, fmt.Sprintf(`d=/etc/systemd/system/killr-%s.service.d; mkdir -p $d
-				printf '[Service]\nPrivateUsers=no\n' >$d/fleet.conf`, unit))
-		}
-	}
 	hostPort := func(address string) string {
 		u, err := url.Parse(address)
 		if err != nil {
@@ -112,46 +103,11 @@ func (o *operator) site() string { return filepath.Join(o.dir, "site.toml") }
 // expose lets machines reach a service of this computer.
 func (o *operator) expose(t testing.TB, address, service string) {
 	t.Helper()
-	l, err := o.fleet.Listen(address)
+	stop, err := o.fleet.Expose(address, service)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var passing sync.WaitGroup
-	passing.Go(func() {
-		for {
-			from, err := l.Accept()
-			if err != nil {
-				return
-			}
-			passing.Go(func() { pass(ctx, from, service) })
-		}
-	})
-	t.Cleanup(func() {
-		cancel()
-		_ = l.Close()
-		passing.Wait()
-	})
-}
-
-// pass passes bytes both ways until both sides have ended.
-func pass(ctx context.Context, from net.Conn, service string) {
-	defer func() { _ = from.Close() }()
-	to, err := new(net.Dialer).DialContext(ctx, "tcp", service)
-	if err != nil {
-		return
-	}
-	defer func() { _ = to.Close() }()
-	stop := context.AfterFunc(ctx, func() { _ = errors.Join(from.Close(), to.Close()) })
-	defer stop()
-	var both sync.WaitGroup
-	for _, way := range [][2]net.Conn{{from, to}, {to, from}} {
-		both.Go(func() {
-			_, _ = io.Copy(way[1], way[0])
-			_ = way[1].(*net.TCPConn).CloseWrite()
-		})
-	}
-	both.Wait()
+	t.Cleanup(stop)
 }
 
 // killr runs a command of this program on the fleet's network. It returns what it printed.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"runtime"
 	"sync"
@@ -20,6 +21,14 @@ const (
 	// frameBytes is the longest frame that a tap device gives: an Ethernet header and 1,500 bytes, and some more.
 	frameBytes = 2048
 )
+
+// Slowness is what a machine's cable does to each frame, in either direction. The zero value is a cable that is not
+// slow.
+type Slowness struct {
+	Delay          time.Duration
+	BytesPerSecond int     // 0: no bound. What does not fit waits; when 1,000 frames wait, further ones are lost
+	Lost           float64 // the part of all frames that is lost, from 0 to 1
+}
 
 // cable is what is between a machine's veth device and the bridge. As a rule that is nothing. When it is slow, frames
 // pass through this program: a bridge of the machine's own with a tap device (a1), which is connected by two goroutines
@@ -46,15 +55,15 @@ if ip link show "c$1" >/dev/null 2>&1; then ip link delete "c$1"; fi`
 // quickLimit bounds quickScript after slowScript has failed, perhaps because there was no time left.
 const quickLimit = 30 * time.Second
 
-func (c *cable) slow(ctx context.Context, delay time.Duration, bytesPerSecond int) error {
-	if delay < 0 || bytesPerSecond < 0 {
-		return errors.New("a delay and a number of bytes are not negative")
+func (c *cable) slow(ctx context.Context, how Slowness) error {
+	if how.Delay < 0 || how.BytesPerSecond < 0 || !(how.Lost >= 0 && how.Lost <= 1) {
+		return errors.New("a delay and a number of bytes are not negative, and a part is from 0 to 1")
 	}
 	if err := c.fleet.script(ctx, quickScript, number(c.number)); err != nil {
 		return err
 	}
 	c.cut()
-	if delay == 0 && bytesPerSecond == 0 {
+	if how == (Slowness{}) {
 		return nil
 	}
 	if err := c.openTaps(); err != nil {
@@ -66,8 +75,8 @@ func (c *cable) slow(ctx context.Context, delay time.Duration, bytesPerSecond in
 		defer cancel()
 		return errors.Join(err, c.fleet.script(ctx, quickScript, number(c.number)))
 	}
-	c.pass(c.ends[0], c.ends[1], delay, bytesPerSecond)
-	c.pass(c.ends[1], c.ends[0], delay, bytesPerSecond)
+	c.pass(c.ends[0], c.ends[1], how)
+	c.pass(c.ends[1], c.ends[0], how)
 	return nil
 }
 
@@ -143,7 +152,7 @@ type frame struct {
 }
 
 // pass takes frames from one end to the other until from is closed.
-func (c *cable) pass(from, to *os.File, delay time.Duration, bytesPerSecond int) {
+func (c *cable) pass(from, to *os.File, how Slowness) {
 	waiting, ended := make(chan frame, waitingFrames), make(chan struct{})
 	c.copies.Go(func() {
 		defer close(ended)
@@ -157,11 +166,14 @@ func (c *cable) pass(from, to *os.File, delay time.Duration, bytesPerSecond int)
 			if now := time.Now(); free.Before(now) {
 				free = now
 			}
-			if bytesPerSecond > 0 {
-				free = free.Add(time.Duration(n) * time.Second / time.Duration(bytesPerSecond))
+			if how.BytesPerSecond > 0 {
+				free = free.Add(time.Duration(n) * time.Second / time.Duration(how.BytesPerSecond))
+			}
+			if how.Lost > 0 && rand.Float64() < how.Lost {
+				continue
 			}
 			select {
-			case waiting <- frame{data[:n], free.Add(delay)}:
+			case waiting <- frame{data[:n], free.Add(how.Delay)}:
 			default: // lost
 			}
 		}

@@ -4,7 +4,8 @@
 //
 // **Input**: root on Linux with systemd, sshd, ssh and iproute2, which `killr setup` installs, and a kernel with
 // overlay, bridge and veth; slow cables need /dev/net/tun, which containers often lack. Each machine sees this
-// computer's root file system, so /usr and /var have to be on it, and writes to a disk of its own in memory.
+// computer's root file system, so /usr and /var have to be on it, and writes to a disk of its own in memory. They may
+// share one directory of this computer, and reach services of this computer that are exposed to them.
 // **Output**: machines m1, m2... at 10.77.0.1, 10.77.0.2..., reached by ssh; a Command runs at 10.77.0.254. **Must not
 // touch**: this computer's network, services, files and settings of the kernel. Only tests and instruments may import
 // it.

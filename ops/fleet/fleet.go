@@ -38,6 +38,7 @@ type Fleet struct {
 	Machines []*Machine // m1 first
 
 	group  string // the cgroup of all
+	shared string // a directory of this computer that all machines see; "": none
 	keeper *exec.Cmd
 	input  io.Closer // closed, it ends the keeper
 	pid    string    // of the keeper
@@ -46,14 +47,22 @@ type Fleet struct {
 
 // Start boots n machines, 99 at most, at the same time, and returns when all take commands. An error says what this
 // computer lacks; then nothing is left.
-func Start(ctx context.Context, n int) (*Fleet, error) {
+func Start(ctx context.Context, n int) (*Fleet, error) { return StartSharing(ctx, n, "") }
+
+// SharedDir is where machines see the directory that they share.
+const SharedDir = "/srv/shared"
+
+// StartSharing is [Start] of machines that all see a directory of this computer at SharedDir, as one that is mounted
+// from a server; "": none. It stays when the fleet ends.
+func StartSharing(ctx context.Context, n int, dir string) (*Fleet, error) {
 	if n < 1 || n > 99 {
 		return nil, fmt.Errorf("start a fleet of %d machines: 1 to 99 are possible", n)
 	}
-	if err := possible(); err != nil {
-		return nil, fmt.Errorf("start a fleet: %w", err)
+	if err := Possible(); err != nil {
+		return nil, err
 	}
-	f := &Fleet{group: fmt.Sprintf("killr-fleet-%d-%d", os.Getpid(), time.Now().UnixNano()), errors: &console{}}
+	f := &Fleet{group: fmt.Sprintf("killr-fleet-%d-%d", os.Getpid(), time.Now().UnixNano()), shared: dir,
+		errors: &console{}}
 	if err := f.startKeeper(ctx); err != nil {
 		return nil, fmt.Errorf("start a fleet: %w", err)
 	}
@@ -70,17 +79,17 @@ func Start(ctx context.Context, n int) (*Fleet, error) {
 	return f, nil
 }
 
-// possible says what is missing on this computer.
-func possible() error {
+// Possible says what is missing on this computer, as far as that can be seen before a start.
+func Possible() error {
 	if os.Geteuid() != 0 {
-		return errors.New("namespaces, networks and mounts need root: run the tests as root")
+		return errors.New("start a fleet: namespaces, networks and mounts need root: run it as root")
 	}
 	for _, program := range []string{
 		"/lib/systemd/systemd", "/usr/sbin/sshd", "ssh", "ssh-keygen", "ip",
 		"unshare", "nsenter", "setpriv", "pivot_root",
 	} {
 		if _, err := exec.LookPath(program); err != nil {
-			return fmt.Errorf("%w: run `killr setup`", err)
+			return fmt.Errorf("start a fleet: %w: run `killr setup`", err)
 		}
 	}
 	return nil

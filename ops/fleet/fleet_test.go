@@ -4,6 +4,8 @@ package fleet
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +25,13 @@ func TestMain(m *testing.M) {
 // start starts a fleet that ends with the test, and wants nothing left of it.
 func start(t *testing.T, n int) *Fleet {
 	t.Helper()
-	f, err := Start(t.Context(), n)
+	return startSharing(t, n, "")
+}
+
+// startSharing is start with a directory that all machines see.
+func startSharing(t *testing.T, n int, dir string) *Fleet {
+	t.Helper()
+	f, err := StartSharing(t.Context(), n, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +74,8 @@ func reaches(t *testing.T, from, to *Machine) {
 // TestFaults breaks one machine of three in each way, and looks at it from the others.
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	f := start(t, 3)
+	shared := t.TempDir()
+	f := startSharing(t, 3, shared)
 	a, b, c := f.Machines[0], f.Machines[1], f.Machines[2]
 
 	for _, m := range f.Machines {
@@ -84,6 +93,11 @@ func TestFaults(t *testing.T) {
 	run(t, a, "echo of a >/etc/only-a")
 	if _, err := b.Run(t.Context(), "cat /etc/only-a"); err == nil {
 		t.Error("machines share a disk")
+	}
+	run(t, a, "echo of a >"+SharedDir+"/note")
+	here, err := os.ReadFile(filepath.Join(shared, "note"))
+	if there := run(t, b, "cat "+SharedDir+"/note"); there != "of a" || string(here) != "of a\n" {
+		t.Errorf("in the directory that all see, b finds %q, and this computer %q, %v", there, here, err)
 	}
 	const write = "v=$(cat /proc/sys/%[1]s) && echo $v >/proc/sys/%[1]s"
 	if _, err := a.Run(t.Context(), fmt.Sprintf(write, "fs/file-max")); err == nil {
@@ -114,7 +128,7 @@ func TestFaults(t *testing.T) {
 			t.Fatal(err)
 		}
 		const delay = 100 * time.Millisecond
-		if err := b.Slow(t.Context(), delay, 100_000); err != nil {
+		if err := b.Slow(t.Context(), Slowness{Delay: delay, BytesPerSecond: 100_000}); err != nil {
 			t.Fatal(err)
 		}
 		const size = 200_000
@@ -130,7 +144,13 @@ func TestFaults(t *testing.T) {
 		if took := time.Since(began); took < 1500*time.Millisecond {
 			t.Errorf("%d bytes took %s at 100,000 a second", size, took)
 		}
-		if err := b.Slow(t.Context(), 0, 0); err != nil {
+		if err := b.Slow(t.Context(), Slowness{Lost: 1}); err != nil {
+			t.Fatal(err)
+		}
+		if connects(t, a, b) {
+			t.Error("a reaches b by a cable that loses everything")
+		}
+		if err := b.Slow(t.Context(), Slowness{}); err != nil {
 			t.Fatal(err)
 		}
 		reaches(t, a, b)

@@ -28,7 +28,7 @@ var (
 const beginScript = `mkdir -p "/run/cgroup/$2/m$1"
 echo 0 >"/run/cgroup/$2/m$1/cgroup.procs"
 exec nsenter --net="/run/netns/m$1" unshare --mount --uts --ipc --pid --cgroup --fork --kill-child \
-	sh -euc "$3" sh "$1"`
+	sh -euc "$3" sh "$1" "$4"`
 
 // Machine is a computer of the fleet.
 type Machine struct {
@@ -86,7 +86,7 @@ func (m *Machine) boot(ctx context.Context) error {
 	defer func() { _ = ready.Close() }()
 
 	m.process = m.fleet.Command(context.Background(), // it ends with the fleet
-		"sh", "-euc", beginScript, "sh", number(m.number), m.fleet.group, machineScript)
+		"sh", "-euc", beginScript, "sh", number(m.number), m.fleet.group, machineScript, m.fleet.shared)
 	m.process.Stdout, m.process.Stderr = m.console, m.console
 	if err := m.process.Start(); err != nil {
 		return err
@@ -155,10 +155,9 @@ func (m *Machine) set(ctx context.Context, state string) error {
 	return nil
 }
 
-// Slow delays all that the machine sends and receives, each way, and bounds the bytes a second each way (0: no bound).
-// What does not fit waits; when 1,000 frames wait, further ones are lost. Without delay and bound it undoes that.
-func (m *Machine) Slow(ctx context.Context, delay time.Duration, bytesPerSecond int) error {
-	if err := m.cable.slow(ctx, delay, bytesPerSecond); err != nil {
+// Slow makes the machine's cable slow; the zero value of Slowness undoes that.
+func (m *Machine) Slow(ctx context.Context, how Slowness) error {
+	if err := m.cable.slow(ctx, how); err != nil {
 		return fmt.Errorf("slow down %s: %w", m.Name, err)
 	}
 	return nil

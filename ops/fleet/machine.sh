@@ -1,7 +1,9 @@
-# machine.sh N: becomes PID 1 of machine N, which is systemd. Runs in the machine's namespaces, all its own. The root is
-# an overlay: below, this computer's own root; above, the machine's disk.
+# machine.sh N SHARED: becomes PID 1 of machine N, which is systemd. Runs in the machine's namespaces, all its own. The
+# root is an overlay: below, this computer's own root; above, the machine's disk. SHARED is a directory of this computer
+# that all machines see, or nothing.
 set -eu
 n=$1
+shared=$2
 disk=/run/fleet/m$n
 root=$disk/root
 mount -t overlay overlay -o "lowerdir=/,upperdir=$disk/upper,workdir=$disk/work" "$root"
@@ -30,6 +32,10 @@ ln -s /proc/self/fd "$root/dev/fd"
 mount -t tmpfs -o mode=755 tmpfs "$root/run"
 mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 mount --bind "$disk/home" "$root/root" # what root has on this computer is no business of the machine's
+if [ -n "$shared" ]; then
+	mkdir -p "$root/srv/shared"
+	mount --bind "$shared" "$root/srv/shared"
+fi
 mkdir "$root/run/host"
 touch "$root/run/host/notify"
 mount --bind "$disk.notify" "$root/run/host/notify"
@@ -50,6 +56,9 @@ if [ ! -e killr-fleet ]; then
 		sys-kernel-config.mount sys-fs-fuse-connections.mount systemd-remount-fs.service; do
 		ln -sf /dev/null "systemd/system/$unit"
 	done
+	# In here nobody has the right to make user namespaces.
+	mkdir -p systemd/system/service.d
+	printf '[Service]\nPrivateUsers=no\n' >systemd/system/service.d/fleet.conf
 	: >fstab
 	cp "/run/fleet/hosts" hosts
 	echo "m$n" >hostname

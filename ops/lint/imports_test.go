@@ -132,8 +132,8 @@ var ours = map[string][]string{
 	"ops/lab/ladder": {"ops", "schema", "renderer", "templates"},
 	// It breaks a site from outside: processes and services, never the roles' code.
 	"ops/lab/chaos": {
-		"ops/lab/audit", "ops/lab/bench", "ops/lab/mutant", "ops/lab/person", "ops/lab/report", "ops/lab/scale",
-		"ops/site", "ops/stack", "schema/page", "schema/sleep", "schema/wire",
+		"ops/fleet", "ops/lab/audit", "ops/lab/bench", "ops/lab/mutant", "ops/lab/person", "ops/lab/report",
+		"ops/lab/scale", "ops/pool", "ops/site", "ops/stack", "schema/page", "schema/sleep", "schema/wire",
 	},
 	"ops/lab/mutant": {},
 	"ops/fleet":      {}, // machines, and nothing of what runs on them

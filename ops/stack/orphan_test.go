@@ -3,6 +3,7 @@ package stack
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,6 +20,9 @@ import (
 // directory.
 const parentOf = "KILLR_TEST_PARENT_OF"
 
+// sandboxOf is the environment variable that turns this test program into a command with a sandbox, to be killed.
+const sandboxOf = "KILLR_TEST_SANDBOX"
+
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(parentOf); dir != "" {
 		s, err := Start(context.Background(), Config{Dir: dir})
@@ -27,6 +31,15 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		fmt.Println("ready", s.memcached.child.PID(), s.postgres.child.PID())
+		select {} // until killed
+	}
+	if os.Getenv(sandboxOf) != "" {
+		s, err := Start(context.Background(), Config{Sandbox: "test", NoNATS: true})
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		fmt.Println("ready", s.Dir())
 		select {} // until killed
 	}
 	goleak.VerifyTestMain(m)
@@ -76,5 +89,33 @@ func TestKilledParent(t *testing.T) {
 	}
 	if err := s.Stop(); err != nil {
 		t.Error(err)
+	}
+}
+
+// After a kill -9 of a command nothing is left of its sandbox.
+func TestKilledSandbox(t *testing.T) {
+	t.Parallel()
+	command := exec.Command(os.Args[0])
+	command.Env = append(os.Environ(), sandboxOf+"=1")
+	out, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	dir, ready := strings.CutPrefix(strings.TrimSpace(line), "ready ")
+	if err := errors.Join(err, command.Process.Kill()); err != nil || !ready {
+		t.Fatal(err, line)
+	}
+	_ = command.Wait() // killed
+	for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%s is left", dir)
+		}
 	}
 }

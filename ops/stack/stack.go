@@ -54,6 +54,7 @@ func (cfg Config) Listeners() (all []Listener) {
 type Stack struct {
 	data      *dataDir
 	sandbox   string // the temporary directory; "": none
+	sweeper   *sweeper
 	bin       string
 	log       *slog.Logger
 	seeds     Seeds
@@ -83,6 +84,9 @@ func Start(ctx context.Context, cfg Config) (*Stack, error) {
 			return nil, fmt.Errorf("sandbox: %w", err)
 		}
 		s.sandbox = cfg.Dir
+		if s.sweeper, err = startSweeper(cfg.Dir); err != nil {
+			return nil, errors.Join(err, s.Stop())
+		}
 		if err := os.Chmod(cfg.Dir, 0o755); err != nil { // PostgreSQL's user walks through it
 			return nil, errors.Join(fmt.Errorf("sandbox: %w", err), s.Stop())
 		}
@@ -241,6 +245,10 @@ func (s *Stack) Stop() error {
 	}
 	if s.sandbox != "" {
 		errs = append(errs, os.RemoveAll(s.sandbox))
+	}
+	if s.sweeper != nil {
+		errs = append(errs, s.sweeper.stop())
+		s.sweeper = nil
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("stop the stack: %w", err)

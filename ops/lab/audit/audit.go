@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -60,6 +61,8 @@ type Config struct {
 	Faults []Fault
 	// Pause between two faults, at most; it is at least half of it. Every other pause is longer by FaultBound. 0: 5 s.
 	FaultEvery time.Duration
+
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error) // to edges; nil: as usual
 
 	Logger    *slog.Logger    // nil: silent
 	Progress  func(Progress)  // called every 5 s; may be nil
@@ -132,7 +135,8 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		watches: make(chan *stopwatch, stopwatches), owned: make(chan *event)}
 	a.faults = &faultLog{now: a.now, log: a.log}
 	// No compression: bodies are compared, not encodings.
-	transport := &http.Transport{MaxIdleConnsPerHost: 2*cfg.Observers + 32, DisableCompression: true}
+	transport := &http.Transport{MaxIdleConnsPerHost: 2*cfg.Observers + 32, DisableCompression: true,
+		DialContext: cfg.Dial}
 	defer transport.CloseIdleConnections()
 	a.client = &http.Client{
 		Transport:     transport,

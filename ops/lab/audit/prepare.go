@@ -10,11 +10,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Limits of an audited user, so that all photos are on the first page of a listing, and all albums on the user's page.
-const (
-	maxPhotos = 40
-	maxAlbums = 11
-)
+// MaxPhotos bounds the photos of an audited user, so that all are on the first page of a listing.
+const MaxPhotos = 40
+
+// maxAlbums bounds the albums of an audited user, so that all are on the user's page.
+const maxAlbums = 11
 
 // stored is what is needed to post a deleted photo again.
 type stored struct {
@@ -53,7 +53,7 @@ func choose(ctx context.Context, pool *pgxpool.Pool, n int, now func() moment) (
 		SELECT u.id, u.name FROM users u
 		WHERE u.photo_count > 0 AND (SELECT count(*) FROM photos p WHERE p.user_id = u.id) <= $2
 			AND (SELECT count(*) FROM albums a WHERE a.user_id = u.id) < $3
-		ORDER BY (SELECT max(p.id) FROM photos p WHERE p.user_id = u.id) DESC LIMIT $1`, n, maxPhotos, maxAlbums)
+		ORDER BY (SELECT max(p.id) FROM photos p WHERE p.user_id = u.id) DESC LIMIT $1`, n, MaxPhotos, maxAlbums)
 	if err != nil {
 		return nil, fmt.Errorf("audit: choose users: %w", err)
 	}
@@ -67,7 +67,7 @@ func choose(ctx context.Context, pool *pgxpool.Pool, n int, now func() moment) (
 		return nil, fmt.Errorf("audit: choose users: %w", err)
 	}
 	if len(w.owners) == 0 {
-		return nil, fmt.Errorf("audit: no user has between 1 and %d photos", maxPhotos)
+		return nil, fmt.Errorf("audit: no user has between 1 and %d photos", MaxPhotos)
 	}
 	for _, o := range w.owners {
 		w.names[o.name] = o

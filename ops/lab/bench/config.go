@@ -35,7 +35,12 @@ type Config struct {
 	KeepConnections bool
 	Identity        bool // ask for uncompressed bodies; otherwise gzip, as browsers do
 	// A visitor whose edge cannot be reached goes to the next one, as a browser does with a name of several addresses.
+	// A new visit begins at the visitor's own edge again.
 	Failover bool
+	// With Failover: a visitor who waits so long for an answer's first byte, or loses the answer on the way, asks the
+	// next edge for the page, each edge once; and connects to the next one too when the first takes a moment. 0: the
+	// visitor waits for Timeout.
+	Patience time.Duration
 	HTTP2    bool // one connection of HTTP/2, without TLS (h2c) or with it
 	Streams  int  // with HTTP2 and KeepConnections: visitors who share a connection, 0 is 1
 	Viewport Viewport
@@ -56,7 +61,7 @@ type Config struct {
 	Servers  []Server       // processes whose processor time is counted
 	Progress func(Progress) // called about once a second, never concurrently
 
-	dial func(ctx context.Context, network, addr string) (net.Conn, error) // nil is net.Dialer's
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error) // nil: by this computer's network
 }
 
 // Page is a page to request.
@@ -121,6 +126,9 @@ func (cfg Config) complete() (Config, error) {
 	if cfg.Streams < 0 || cfg.Streams > 1 && !(cfg.HTTP2 && cfg.KeepConnections) {
 		return cfg, errors.New("bench: visitors share connections only with HTTP/2, when connections are kept")
 	}
+	if cfg.Patience < 0 || cfg.Patience > 0 && (!cfg.Failover || cfg.HTTP2) {
+		return cfg, errors.New("bench: patience is for visitors who go to another edge, by HTTP/1.1")
+	}
 	for _, e := range cfg.Edges {
 		if _, err := parseEdge(e); err != nil {
 			return cfg, err
@@ -141,8 +149,8 @@ func (cfg Config) complete() (Config, error) {
 		cfg.Viewport.Width, cfg.Viewport.Height = 1280, 800
 	}
 	setZero(&cfg.Viewport.Density, 1)
-	if cfg.dial == nil {
-		cfg.dial = (&net.Dialer{Timeout: cfg.Timeout}).DialContext
+	if cfg.Dial == nil {
+		cfg.Dial = (&net.Dialer{Timeout: cfg.Timeout}).DialContext
 	}
 	return cfg, nil
 }

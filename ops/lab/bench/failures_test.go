@@ -43,9 +43,9 @@ func TestEveryKindOfFailure(t *testing.T) {
 		kind   string
 		says   string
 	}{
-		{name: "refused", at: "-", change: func(c *Config) { c.dial = refuse() }, kind: kindConnect, says: "refused"},
+		{name: "refused", at: "-", change: func(c *Config) { c.Dial = refuse() }, kind: kindConnect, says: "refused"},
 		{
-			name: "refused, HTTP/2", at: "-", change: func(c *Config) { c.dial, c.HTTP2 = refuse(), true },
+			name: "refused, HTTP/2", at: "-", change: func(c *Config) { c.Dial, c.HTTP2 = refuse(), true },
 			kind: kindConnect, says: "refused",
 		},
 		{name: "silent", at: "/photos/ansel",
@@ -227,7 +227,7 @@ func TestAnEdgeThatCannotBeReached(t *testing.T) {
 			cfg.Edges = append(cfg.Edges, there)
 			cfg.PagesOnly, cfg.VisitPages, cfg.Failover = true, 1, c.failover
 			first := refuse()
-			cfg.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			cfg.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 				if addr == strings.TrimPrefix(gone, "http://") {
 					return first(ctx, network, addr)
 				}
@@ -243,6 +243,39 @@ func TestAnEdgeThatCannotBeReached(t *testing.T) {
 				mustBeClean(t, res)
 			case res.Failed != 3 || res.Failures[0].Kind != kindConnect:
 				t.Errorf("failures %+v, want that each page cannot connect", res.Failures)
+			}
+		})
+	}
+}
+
+// A visitor with patience asks another edge for a page that does not come; the try is counted. When no edge gives it,
+// the page is missing.
+func TestAnEdgeThatIsSilent(t *testing.T) {
+	t.Parallel()
+	silent := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	lost := raw("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 100\r\n\r\n<html>")
+	for name, c := range map[string]struct {
+		edges  []http.HandlerFunc
+		tries  string
+		failed int64
+	}{
+		"another edge answers":        {[]http.HandlerFunc{silent, serve}, kindTimeout, 0},
+		"another edge answers wholly": {[]http.HandlerFunc{lost, serve}, kindCut, 0},
+		"none answers":                {[]http.HandlerFunc{lost, silent}, kindCut, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := some(listen(t, c.edges[0]), 1)
+			cfg.Edges = append(cfg.Edges, listen(t, c.edges[1]))
+			cfg.PagesOnly, cfg.VisitPages, cfg.Failover = true, 1, true
+			cfg.Patience, cfg.Timeout = 50*time.Millisecond, 30*time.Second
+			if c.failed > 0 {
+				cfg.Timeout = 100 * time.Millisecond
+			}
+			res := mustRun(t, cfg)
+			if res.Failed != c.failed || res.Pages != 1 || len(res.Tries) != 1 || res.Tries[0].Kind != c.tries ||
+				res.Tries[0].Count != 1 || !strings.Contains(res.Tries[0].Example, cfg.Edges[0]) {
+				t.Errorf("%d of %d pages failed, %+v; failed tries %+v", res.Failed, res.Pages, res.Failures, res.Tries)
 			}
 		})
 	}

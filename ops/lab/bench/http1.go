@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -52,6 +53,7 @@ type http1 struct {
 	at       atomic.Int32 // the one at hand, an index
 	conns    [browserConns]*http1Conn
 	opened   *atomic.Int64 // connections, of all visitors
+	tries    *tries        // that failed before another edge was asked, of all visitors
 	cookie   string        // header field Cookie; "": none
 	repeated *atomic.Int64 // requests repeated because the server had closed a kept connection
 }
@@ -73,7 +75,32 @@ func (c *http1) slots() int { return browserConns }
 
 func (c *http1) url() string { return c.edges[c.at.Load()].url }
 
+// get asks the edge at hand; with patience then the next ones.
 func (c *http1) get(ctx context.Context, slot int, path string, buf []byte) (answer, []byte, error) {
+	for try := 1; ; try++ {
+		at, patience := c.at.Load(), c.cfg.Timeout
+		last := c.cfg.Patience == 0 || try >= len(c.edges)
+		if !last {
+			patience = min(patience, c.cfg.Patience)
+		}
+		a, grown, err := c.try(ctx, slot, path, buf, patience)
+		buf = grown
+		unreachable := (*failure)(nil)
+		if err == nil || last || ctx.Err() != nil || errors.As(err, &unreachable) { // none of the edges
+			return a, buf, err
+		}
+		c.tries.add(c.edges[at].url+path, err)
+		c.leave(at)
+	}
+}
+
+// leave makes the next edge the one at hand, unless another slot has done so.
+func (c *http1) leave(at int32) { c.at.CompareAndSwap(at, (at+1)%int32(len(c.edges))) }
+
+// try asks for a path. patience bounds the time until the first byte of the answer.
+func (c *http1) try(ctx context.Context, slot int, path string, buf []byte, patience time.Duration) (
+	answer, []byte, error,
+) {
 	for {
 		conn := c.conns[slot]
 		kept := conn != nil
@@ -84,7 +111,7 @@ func (c *http1) get(ctx context.Context, slot int, path string, buf []byte) (ans
 			}
 			c.conns[slot] = conn
 		}
-		a, reuse, grown, err := conn.get(ctx, path, buf, c.cfg.Timeout)
+		a, reuse, grown, err := conn.get(ctx, path, buf, patience, c.cfg.Timeout)
 		buf = grown
 		if err != nil || !reuse {
 			c.drop(slot)
@@ -100,21 +127,41 @@ func (c *http1) get(ctx context.Context, slot int, path string, buf []byte) (ans
 
 // open connects to the edge at hand, or to the next one that can be reached.
 func (c *http1) open(ctx context.Context) (conn *http1Conn, err error) {
+	if c.cfg.Patience > 0 {
+		return c.race(ctx)
+	}
 	for range c.edges {
 		at := c.at.Load()
 		if conn, err = c.openTo(ctx, c.edges[at]); err == nil || ctx.Err() != nil {
 			break
 		}
-		c.at.CompareAndSwap(at, (at+1)%int32(len(c.edges)))
+		c.leave(at)
 	}
 	return conn, err
 }
 
 func (c *http1) openTo(ctx context.Context, to edge) (*http1Conn, error) {
+	nc, err := c.connect(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	return c.newConn(ctx, to, nc), nil
+}
+
+// newConn is for requests to an edge, by a connection to it.
+func (c *http1) newConn(ctx context.Context, to edge, nc net.Conn) *http1Conn {
+	conn := &http1Conn{Conn: nc, host: to.host, reader: bufio.NewReaderSize(nc, 4096), accept: c.cfg.accepted(),
+		cookie: c.cookie}
+	conn.forget = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // ends what waits
+	return conn
+}
+
+// connect connects to an edge. An error is of the kind kindConnect.
+func (c *http1) connect(ctx context.Context, to edge) (net.Conn, error) {
 	c.opened.Add(1)
 	within, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	nc, err := c.cfg.dial(within, "tcp", to.addr)
+	nc, err := c.cfg.Dial(within, "tcp", to.addr)
 	if err != nil {
 		return nil, &failure{kindConnect, err}
 	}
@@ -126,10 +173,7 @@ func (c *http1) openTo(ctx context.Context, to edge) (*http1Conn, error) {
 		}
 		nc = secure
 	}
-	conn := &http1Conn{Conn: nc, host: to.host, reader: bufio.NewReaderSize(nc, 4096), accept: c.cfg.accepted(),
-		cookie: c.cookie}
-	conn.forget = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // ends what waits
-	return conn, nil
+	return nc, nil
 }
 
 // tlsConfig does not check certificates: the benchmark measures speed, not identity.
@@ -150,6 +194,7 @@ func (c *http1) close() {
 	for slot := range c.conns {
 		c.drop(slot)
 	}
+	c.at.Store(0)
 }
 
 // silentError says that a connection ended before the first byte of an answer.
@@ -158,11 +203,12 @@ type silentError struct{ err error }
 func (e *silentError) Error() string { return e.err.Error() }
 func (e *silentError) Unwrap() error { return e.err }
 
-// get makes one exchange. reuse reports whether the connection can be used again.
+// get makes one exchange. patience bounds the time until the answer's first byte, timeout the time from there. reuse
+// reports whether the connection can be used again.
 func (c *http1Conn) get(
-	ctx context.Context, path string, buf []byte, timeout time.Duration,
+	ctx context.Context, path string, buf []byte, patience, timeout time.Duration,
 ) (a answer, reuse bool, grown []byte, err error) {
-	if err := c.SetDeadline(time.Now().Add(timeout)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 		return a, false, buf, &silentError{err}
 	}
 	if ctx.Err() != nil { // after the deadline is set, because the end of ctx sets it too
@@ -184,6 +230,9 @@ func (c *http1Conn) get(
 	}
 	if _, err := c.reader.Peek(1); err != nil {
 		return a, false, buf, &silentError{err}
+	}
+	if err := c.SetDeadline(time.Now().Add(timeout)); err != nil || ctx.Err() != nil {
+		return a, false, buf, cmp.Or(ctx.Err(), err)
 	}
 	resp, err := http.ReadResponse(c.reader, getRequest)
 	if err != nil {

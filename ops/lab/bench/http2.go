@@ -29,7 +29,7 @@ func newTransport(cfg *Config, e edge, opened *atomic.Int64) *http.Transport {
 		Protocols: protocols, DisableCompression: true, TLSClientConfig: tlsConfig(e),
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			opened.Add(1)
-			nc, err := cfg.dial(ctx, network, addr)
+			nc, err := cfg.Dial(ctx, network, addr)
 			if err != nil {
 				return nil, &failure{kindConnect, err}
 			}

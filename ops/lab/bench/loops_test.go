@@ -21,7 +21,7 @@ func within(t *testing.T, handler http.HandlerFunc, cfg Config, check func(t *te
 		server := &http.Server{Handler: handler}
 		var serving sync.WaitGroup
 		serving.Go(func() { _ = server.Serve(lis) })
-		cfg.dial = lis.dial
+		cfg.Dial = lis.dial
 		if cfg.Edges == nil {
 			cfg.Edges = []string{"http://site.test"}
 		}

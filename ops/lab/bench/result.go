@@ -2,8 +2,6 @@ package bench
 
 import (
 	"math"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -25,6 +23,9 @@ type Result struct {
 	Visits            int64   `json:"visits"`   // begun, also while warming up
 	Connections       int64   `json:"connections"`
 	Repeated          int64   `json:"repeated"` // requests on a kept connection that the server had closed, made again on another
+
+	// Tries that failed before the visitor asked another edge, see [Config.Patience]. The page may have come then.
+	Tries []Failure `json:"failed_tries,omitempty"`
 
 	Kinds    []Kind    `json:"kinds"`
 	Failed   int64     `json:"failed"`
@@ -180,15 +181,7 @@ func (r *run) result(w *watched) *Result {
 			},
 		)
 	}
-	for _, f := range t.failures {
-		res.Failures = append(res.Failures, f)
-	}
-	slices.SortFunc(res.Failures, func(a, b Failure) int {
-		if a.Count != b.Count {
-			return int(b.Count - a.Count)
-		}
-		return strings.Compare(a.Kind, b.Kind)
-	})
+	res.Failures, res.Tries = mostFirst(t.failures), mostFirst(r.tries.all())
 	if r.cfg.Rate > 0 {
 		res.Arrivals = &Arrivals{
 			Late: t.late, Waited: t.waited, Dropped: r.dropped.Load(), Worst: millis(t.worst.Microseconds()),

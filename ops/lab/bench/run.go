@@ -34,6 +34,7 @@ type run struct {
 	visits       atomic.Uint64 // begun
 
 	opened, repeated, dropped atomic.Int64
+	tries                     tries
 
 	turns    *turns       // nil: visitors take none
 	requests atomic.Int64 // done
@@ -117,7 +118,7 @@ func (r *run) preflight(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	for _, e := range r.edges {
-		conn, err := r.cfg.dial(ctx, "tcp", e.addr)
+		conn, err := r.cfg.Dial(ctx, "tcp", e.addr)
 		if err != nil {
 			return fmt.Errorf("bench: no edge answers at %s: %w", e.url, err)
 		}

@@ -33,7 +33,8 @@ func (r *run) newVisitor(number int) *visitor {
 		if !r.cfg.Failover {
 			edges = edges[:1]
 		}
-		v.client = &http1{cfg: &r.cfg, edges: edges, cookie: cookie, opened: &r.opened, repeated: &r.repeated}
+		v.client = &http1{cfg: &r.cfg, edges: edges, cookie: cookie, opened: &r.opened, repeated: &r.repeated,
+			tries: &r.tries}
 	}
 	return v
 }

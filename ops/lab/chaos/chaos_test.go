@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -23,13 +24,16 @@ func TestCatalogue(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := map[string]bool{}
-	for _, r := range catalogue() {
+	for _, r := range slices.Concat(catalogue(), fleetRows()) {
 		t.Run(r.Name, func(t *testing.T) {
 			if names[r.Name] || strings.ContainsAny(r.Name, `,"`) {
 				t.Error("the name is taken, or has a comma or a quotation mark")
 			}
 			names[r.Name] = true
-			if r.Visitor == "" || r.Why == "" || (len(r.Loads) == 0) == !r.Writes || r.Setup.Edges == 0 ||
+			onMachines := r.Setup.Machines > 0
+			if r.Visitor == "" || r.Why == "" || (r.Setup.Edges == 0) != onMachines ||
+				(len(r.Loads) == 0) == !r.Writes && !onMachines || onMachines && len(r.Loads) == 0 ||
+				onMachines != (r.Writes && r.Fault.Turns > 0 && r.Ready > 0) ||
 				(r.Fault.Inject == nil) == (r.Overload == 0 && !r.Setup.broken()) {
 				t.Errorf("incomplete: %+v", r)
 			}
@@ -37,7 +41,7 @@ func TestCatalogue(t *testing.T) {
 			for _, l := range r.Loads {
 				share += l.Share
 				g := l.Target
-				if g.P99+g.P999+g.Max+g.Refused+g.Recovered == 0 && g.Cached == 0 && !g.StaleRequired {
+				if g.P50+g.P99+g.P999+g.Max+g.Refused+g.Recovered == 0 && g.Cached == 0 && !g.StaleRequired {
 					t.Error("a load has a target for bad answers only")
 				}
 			}
@@ -50,8 +54,15 @@ func TestCatalogue(t *testing.T) {
 			if err := mutant.Check(t.Context(), root, slices.Concat(r.Setup.Edits, r.Control.Edits)); err != nil {
 				t.Error(err)
 			}
-			if _, err := Find([]string{r.Name}); err != nil {
+			find, other := Find, FindFleet
+			if onMachines {
+				find, other = FindFleet, Find
+			}
+			if _, err := find([]string{r.Name}); err != nil {
 				t.Error(err)
+			}
+			if _, err := other([]string{r.Name}); err == nil {
+				t.Error("it is in both catalogues")
 			}
 		})
 	}
@@ -222,6 +233,43 @@ func TestNothingSeen(t *testing.T) {
 	}
 }
 
+// TestMachines: a machine that is not as before in time misses the row, and so does what is not even.
+func TestMachines(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		ready  float64
+		counts [][]int64
+		misses string
+		err    bool
+	}{
+		"as before, and even": {9, [][]int64{{100, 110, 90}, {3, 3, 3}}, "", false},
+		"too late":            {40, [][]int64{{100, 100, 100}}, "all as before after", false},
+		"a third more":        {9, [][]int64{{3, 3, 3}, {400, 250, 250}}, "1", false},
+		"nothing was counted": {9, [][]int64{{0, 0, 0}}, "0", false},
+		"not measured":        {9, nil, "", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := Outcome{Faults: []FaultEvent{{What: "m1", Began: 1, Ended: 3, Ready: c.ready}},
+				Loads: []Seen{seen(0, 0)}}
+			for i, counts := range c.counts {
+				o.Even = append(o.Even, Evenness{What: fmt.Sprint(i), Counts: counts})
+			}
+			o.compare(Row{Loads: []Load{{}}, Fault: someFault, Ready: 30 * time.Second, Even: true})
+			var missed []string
+			for _, check := range o.Checks {
+				if !check.Met {
+					missed = append(missed, check.What)
+				}
+			}
+			if got := strings.Join(missed, ", "); got != c.misses || (o.Err != "") != c.err ||
+				o.Met != (c.misses == "" && !c.err) {
+				t.Errorf("missed are %q, met %v, error %q; want %q", got, o.Met, o.Err, c.misses)
+			}
+		})
+	}
+}
+
 // TestRefusalsThatAreAllowed: they are not bad, in the timeline neither; other failures are.
 func TestRefusalsThatAreAllowed(t *testing.T) {
 	t.Parallel()
@@ -243,7 +291,8 @@ func TestForms(t *testing.T) {
 	t.Parallel()
 	bad, good := Outcome{Row: "a row", Visitor: "nothing", Why: "luck"}, Outcome{Row: "a row", Without: "luck"}
 	for _, o := range []*Outcome{&bad, &good} {
-		o.Faults, o.Loads = []FaultEvent{{Began: 1.2, Ended: 1.5}}, []Seen{seen(2, 1)}
+		o.Faults, o.Loads = []FaultEvent{{What: "m2", Began: 1.2, Ended: 1.5, Ready: 2.75}}, []Seen{seen(2, 1)}
+		o.Loads[0].Tries = []bench.Failure{{Kind: "connection lost", Count: 5, Example: "http://m2: reset"}}
 		o.Loads[0].Kinds = []bench.Failure{{Kind: "timeout", Count: 2, Example: "page <b>"}}
 		o.compare(Row{Loads: []Load{{}}})
 	}
@@ -264,11 +313,13 @@ func TestForms(t *testing.T) {
 		says []string
 	}{
 		"table": {table.String(), []string{
-			"MISSED: a row", "MISSED, AS IT SHOULD: a row; control, without luck", "2 timeout", "bad answers: 2",
+			"MISSED: a row", "m2: from 1.2 to 1.5 s", "more than 1 s for 0.8 s; all was as before 1.2 s after",
+			"5 tries, then another edge: connection lost",
+			"MISSED, AS IT SHOULD: a row; control, without luck", "2 timeout", "bad answers: 2",
 			"0 of 1 rows met", "1 of 1 controls",
 		}},
 		"Markdown": {markdown.String(), []string{
-			"| a row |  | 2 of 1000 | 1, max 400 ms |", "missed: bad answers 2 (at most 0)",
+			"| a row |  | 2 of 1000, 5 tries failed | 1, max 400 ms |", "missed: bad answers 2 (at most 0)",
 			"without luck: missed, as it should",
 		}},
 		"page": {page.String(), []string{`class="span"`, "a row; control, without luck", "0 of 1", "1 of 1"}},

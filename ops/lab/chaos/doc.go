@@ -13,6 +13,9 @@
 // proves that the row can be missed. Some controls have fewer processes or no cache; others are mutants, which are
 // built from the source tree (ops/lab/mutant).
 //
+// Rows of machines have a catalogue of their own (FindFleet): each runs on a fleet (ops/fleet) to which this program is
+// deployed by `killr deploy`. Its visitors go to another edge when theirs is silent, and an audit writes meanwhile.
+//
 // Files:
 //
 //	row.go        Row: what is broken, the load, the targets, the control
@@ -21,6 +24,10 @@
 //	fault.go      when a fault is injected, and how; limit_linux.go: limits of running processes
 //	run.go        runs rows: starts roles, loads them, injects the fault; running.go: on a site that runs already
 //	bucket.go     a bucket whose server fails; uploaders.go: people who upload; bucketcheck.go compares it with rows
+//	fleetrows_linux.go   all rows of machines
+//	fleetsite_linux.go   deploys the site to machines, and knows when all of it is ready; fleeteven_linux.go counts
+//	fleetturns_linux.go  loads it, audits it, and breaks one machine after the other
+//	bus.go        signs in to the bus
 //	killall.go    visitors who write, while everything is killed at once
 //	targets.go    compares what was seen with the targets
 //	result.go     Result; table.go prints it; report.go is the page with plots

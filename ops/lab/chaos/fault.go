@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"net"
 	"syscall"
 	"time"
 
@@ -20,6 +21,8 @@ import (
 type Fault struct {
 	Every time.Duration // from one to the next; 0: once
 	Hold  time.Duration // how long it lasts; 0: it is over at once
+	// Turns is how many machines have a turn each, however long that takes; 0: it is not about machines.
+	Turns int
 	// Inject injects the n-th fault, from 0, and returns when it is undone, or ctx has ended: then services run again,
 	// and roles are about to be stopped. errSkipped: there was nothing to break.
 	Inject injector
@@ -31,6 +34,8 @@ type injector func(ctx context.Context, on *scene, n int, hold time.Duration) er
 type scene struct {
 	stack *stack.Stack // nil: the site runs already
 	site  *site.Site
+	fleet *fleetSite                                                        // the site on machines; nil: it is here
+	dial  func(ctx context.Context, network, addr string) (net.Conn, error) // to what is on machines
 	edges []string
 	setup Setup
 	bus   *stack.BusServers // nil: the stack's
@@ -47,6 +52,9 @@ func (s *scene) stop() (err error) {
 	if s.site != nil {
 		err = s.site.Stop()
 	}
+	if s.fleet != nil {
+		err = errors.Join(err, s.fleet.stop())
+	}
 	if s.bus != nil {
 		err = errors.Join(err, s.bus.Stop())
 	}
@@ -61,8 +69,10 @@ func (s *scene) stop() (err error) {
 
 // FaultEvent is a fault that was injected.
 type FaultEvent struct {
-	Began float64 `json:"began"` // in seconds since the start
+	What  string  `json:"what,omitempty"` // the machine
+	Began float64 `json:"began"`          // in seconds since the start
 	Ended float64 `json:"ended"`
+	Ready float64 `json:"ready,omitempty"` // when all was as before, on machines
 	Err   string  `json:"error,omitempty"` // why it could not be injected or undone
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 	"time"
 
@@ -11,8 +12,6 @@ import (
 
 	"flickrkillr/ops/lab/audit"
 	"flickrkillr/ops/site"
-	"flickrkillr/ops/stack"
-	"flickrkillr/schema/wire"
 )
 
 // Writes is what an audit said of acknowledged writes, in a row whose visitors write.
@@ -50,26 +49,33 @@ func killEverything(ctx context.Context, s *scene, _ int, _ time.Duration) error
 
 // write audits the site of a row while its fault is injected at random moments.
 func (cfg *Config) write(ctx context.Context, row Row, on *scene, out *Outcome) error {
+	n := 0
+	return cfg.audit(ctx, on, audit.Config{
+		Rate: writesRate, ViewRate: cfg.Rate, Duration: cfg.Duration,
+		Faults: []audit.Fault{{Name: row.Name, Inject: func(ctx context.Context) error {
+			n++
+			return row.Fault.Inject(ctx, on, n-1, row.Fault.Hold)
+		}}},
+		FaultEvery: row.Fault.Every,
+	}, out)
+}
+
+// audit runs an audit on the site of a row, with rates, faults and a duration as given.
+func (cfg *Config) audit(ctx context.Context, on *scene, a audit.Config, out *Outcome) error {
 	pool, err := openPool(ctx, cfg.Stack.Env().Postgres)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	bus, err := stack.JoinBus(on.at.Login(wire.RoleAudit), "chaos", cfg.Logger)
+	nc, leave, err := on.joinBus()
 	if err != nil {
 		return err
 	}
-	defer bus.Close()
-	n := 0
-	report, err := audit.Run(ctx, audit.Config{
-		Edges: on.site.URLs(), OneMachine: true, Pool: pool, NATS: bus.Conn, Seed: 1, Writers: writers,
-		Rate: writesRate, ViewRate: cfg.Rate, BusShare: 1, Duration: cfg.Duration, Bound: falseAfter,
-		Faults: []audit.Fault{{Name: row.Name, Inject: func(ctx context.Context) error {
-			n++
-			return row.Fault.Inject(ctx, on, n-1, row.Fault.Hold)
-		}}},
-		FaultEvery: row.Fault.Every, Logger: cfg.Logger,
-	})
+	defer leave()
+	a.NATS = nc
+	a.Edges, a.Dial, a.OneMachine, a.Pool = slices.Clone(on.edges), on.dial, true, pool
+	a.Seed, a.Writers, a.BusShare, a.Bound, a.Logger = 1, writers, 1, falseAfter, cfg.Logger
+	report, err := audit.Run(ctx, a)
 	if report == nil {
 		return err
 	}

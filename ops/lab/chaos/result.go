@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"time"
 
@@ -13,8 +14,9 @@ import (
 // Result is what the rows of a run came to.
 type Result struct {
 	Began       time.Time `json:"began"`
-	Rate        float64   `json:"rate"`     // pages per second
-	Duration    float64   `json:"duration"` // of each row, in seconds
+	Rate        float64   `json:"rate"`               // pages per second
+	Duration    float64   `json:"duration"`           // of each row, in seconds
+	Machines    int       `json:"machines,omitempty"` // of the fleet; 0: there was none
 	Interrupted bool      `json:"interrupted"`
 	Rows        []Outcome `json:"rows"` // each followed by its control
 }
@@ -31,12 +33,35 @@ type Outcome struct {
 	Loads   []Seen       `json:"loads"`
 	Writes  *Writes      `json:"writes,omitempty"`
 	// For how long each edge trusted no copy, in seconds; of rows in which none may.
-	Distrust []float64 `json:"distrust,omitempty"`
-	Pictures *Pictures `json:"pictures,omitempty"`
-	Checks   []Check   `json:"checks"`
-	Met      bool      `json:"met"`             // all checks are; a control should not meet them
-	Cut      bool      `json:"cut,omitempty"`   // it was interrupted, so that nothing follows from its checks
-	Err      string    `json:"error,omitempty"` // why it could not be run
+	Distrust []float64  `json:"distrust,omitempty"`
+	Pictures *Pictures  `json:"pictures,omitempty"`
+	Even     []Evenness `json:"even,omitempty"` // of rows in which something has to be even
+	Checks   []Check    `json:"checks"`
+	Met      bool       `json:"met"`             // all checks are; a control should not meet them
+	Cut      bool       `json:"cut,omitempty"`   // it was interrupted, so that nothing follows from its checks
+	Err      string     `json:"error,omitempty"` // why it could not be run
+}
+
+// Evenness is how evenly something is spread over servers.
+type Evenness struct {
+	What   string  `json:"what"`
+	Counts []int64 `json:"counts"`
+}
+
+// off is by which part of an even share the count differs that differs most; 1 if there is nothing to share.
+func (e Evenness) off() (most float64) {
+	sum := int64(0)
+	for _, n := range e.Counts {
+		sum += n
+	}
+	if sum == 0 {
+		return 1
+	}
+	even := float64(sum) / float64(len(e.Counts))
+	for _, n := range e.Counts {
+		most = max(most, math.Abs(float64(n)-even)/even)
+	}
+	return most
 }
 
 // Good reports that a row met its target, that a control missed it, or that nothing is known.
@@ -47,8 +72,9 @@ type Seen struct {
 	Load     string          `json:"load,omitempty"`
 	Requests int64           `json:"requests"`
 	Bad      int64           `json:"bad"`
-	Kinds    []bench.Failure `json:"kinds"`   // of bad answers
-	Refused  bench.Times     `json:"refused"` // 503 that say when to retry; bad unless the load allows them
+	Kinds    []bench.Failure `json:"kinds"`                  // of bad answers
+	Tries    []bench.Failure `json:"failed_tries,omitempty"` // after which another edge was asked
+	Refused  bench.Times     `json:"refused"`                // 503 that say when to retry; bad unless the load allows them
 	Stale    int64           `json:"stale"`
 	Right    float64         `json:"right_per_second"` // right answers
 	Times    bench.Times     `json:"times"`            // of right answers and timeouts
@@ -60,7 +86,8 @@ type Seen struct {
 func newSeen(l Load, b *bench.Result) Seen {
 	pages := b.Kind("page")
 	s := Seen{Load: l.Name, Requests: b.Requests, Bad: b.Failed, Refused: b.Refused, Stale: pages.Tiers["stale"],
-		Times: pages.Times, Series: b.Series, Kinds: slices.Clone(b.Failures), Notes: notes(b)}
+		Times: pages.Times, Series: b.Series, Kinds: slices.Clone(b.Failures), Tries: b.Tries,
+		Notes: notes(b)}
 	if b.Seconds > 0 {
 		s.Right = float64(b.Requests-b.Failed) / b.Seconds
 	}

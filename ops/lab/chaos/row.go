@@ -8,6 +8,7 @@ import (
 	"flickrkillr/ops/lab/bench"
 	"flickrkillr/ops/lab/mutant"
 	"flickrkillr/ops/lab/scale"
+	"flickrkillr/schema/wire"
 )
 
 // Row is one line of the catalogue: something that goes wrong, and what visitors may notice of it.
@@ -19,8 +20,11 @@ type Row struct {
 	Setup Setup
 	Loads []Load // at once
 	Fault Fault
-	// Visitors who write, instead of loads: the audit's. Fault.Every is the longest pause between faults then.
+	// Visitors who write, instead of loads, or on machines besides: the audit's. Fault.Every is the longest pause
+	// between faults then.
 	Writes bool
+	Ready  time.Duration // on machines: from the end of a fault until all is as before
+	Even   bool          // on machines: connections and requests are even a minute after a fault
 	// Changes are written to the database by hand, so many a second, besides; 0: none.
 	Changes int
 	Trust   bool // no edge may stop trusting its copies, see killr_edge_feed_stale_seconds_total
@@ -34,6 +38,8 @@ type Row struct {
 
 // Setup is the site of a row.
 type Setup struct {
+	Machines                     int       // of a fleet, which have all roles and services but PostgreSQL; 0: none
+	Alone                        wire.Role // a role that the first of them has alone; "": none
 	Renderers, Edges, Cachefills int
 	NoNear                       bool                       // edges without an in-process cache
 	NoMemcached                  bool                       // and no cachefill
@@ -62,6 +68,8 @@ var uncached = Setup{Renderers: 4, Edges: 2, NoNear: true, NoMemcached: true}
 type Pages struct {
 	Users  []bench.Page // the pages of users, most photos first
 	Albums []bench.Page
+	// Those of Users whom an audit leaves alone, so that what they show is there. Only of machines.
+	Unwritten []bench.Page
 
 	pictures []bench.Page // of rows of a site whose pictures are in a bucket
 }
@@ -74,6 +82,9 @@ type Load struct {
 	Exponent float64                  // of the Zipf distribution of pages
 	Known    bool                     // each edge is asked for each page once, before anything breaks
 	Failover bool                     // they go to another edge if theirs cannot be reached
+	Patience time.Duration            // or answers nothing for so long; 0: they wait
+	Browsers bool                     // each visit is that of a new browser
+	Follow   bool                     // they go on to what a page shows; without Pages they do so anyway
 	Refusals bool                     // a 503 that says when to retry is a right answer
 	Anew     bool                     // each page is asked for on a new connection
 	LastEdge bool                     // they visit only the edge that was started last
@@ -83,7 +94,8 @@ type Load struct {
 // Target is what a load may notice at most. A zero time is no target.
 type Target struct {
 	Bad           float64       // bad answers, as a part of all
-	P99, P999     time.Duration // of right answers
+	P50           time.Duration // of right answers; so for the next two
+	P99, P999     time.Duration
 	Max           time.Duration
 	Refused       time.Duration // of the slowest 503 that says when to retry
 	Recovered     time.Duration // from the end of a fault until all answers are right, fresh, and within P999
@@ -118,16 +130,25 @@ func WithoutSource(rows []Row) []Row {
 }
 
 // Names lists the rows of the catalogue.
-func Names() (names []string) {
-	for _, r := range catalogue() {
+func Names() []string { return namesOf(catalogue()) }
+
+// FleetNames lists the rows of the catalogue of machines; none where machines are not possible.
+func FleetNames() []string { return namesOf(fleetRows()) }
+
+func namesOf(rows []Row) (names []string) {
+	for _, r := range rows {
 		names = append(names, r.Name)
 	}
 	return names
 }
 
 // Find returns the rows with these names, in the order of the catalogue; without names all.
-func Find(names []string) ([]Row, error) {
-	all := catalogue()
+func Find(names []string) ([]Row, error) { return find(catalogue(), names) }
+
+// FindFleet is Find in the catalogue of machines.
+func FindFleet(names []string) ([]Row, error) { return find(fleetRows(), names) }
+
+func find(all []Row, names []string) ([]Row, error) {
 	if len(names) == 0 {
 		return all, nil
 	}
@@ -143,7 +164,7 @@ func Find(names []string) ([]Row, error) {
 		}
 	}
 	for name := range wanted {
-		return nil, fmt.Errorf("the catalogue has no row %q", name)
+		return nil, fmt.Errorf("the catalogue has no row %q; rows of machines need --fleet, others need it not", name)
 	}
 	return rows, nil
 }

@@ -25,7 +25,7 @@ import (
 
 // Config is the input of a run. Pages, Rows, and Stack or Running are required.
 type Config struct {
-	Stack    *stack.Stack // with a seeded database
+	Stack    *stack.Stack // with a seeded database; for machines without a bus
 	Running  *Running     // instead of Stack: rows of [OnRunning] are run on this site, without Control
 	Pictures string       // directory of the picture store
 	S3Server string       // the program of an S3 server, for rows that need one, see [NeedS3]
@@ -36,6 +36,7 @@ type Config struct {
 	Duration time.Duration // of each row, 0 is a minute
 	Control  bool          // run each row's control after it
 	Source   string        // root of the source tree, which mutants are built from; needed by some controls
+	Program  string        // that is deployed to machines; needed by their rows
 
 	Env      []string  // added to the environment of the roles
 	Output   io.Writer // what the roles print; nil: nowhere
@@ -63,7 +64,8 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	cfg.Rate, cfg.Duration = cmp.Or(cfg.Rate, 500), cmp.Or(cfg.Duration, time.Minute)
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
 	cfg.Output = cmp.Or(cfg.Output, io.Discard)
-	res := &Result{Began: time.Now(), Rate: cfg.Rate, Duration: cfg.Duration.Seconds()}
+	res := &Result{Began: time.Now(), Rate: cfg.Rate, Duration: cfg.Duration.Seconds(),
+		Machines: cfg.Rows[0].Setup.Machines}
 	mutants := mutantBuilder{cfg: &cfg, built: map[string]string{}}
 	for n, row := range cfg.Rows {
 		if ctx.Err() != nil {
@@ -140,7 +142,10 @@ func (cfg *Config) run(ctx context.Context, row Row, setup Setup, without string
 	err := cfg.start(ctx, on)
 	if err == nil {
 		act := cfg.visit
-		if row.Writes {
+		switch {
+		case row.Setup.Machines > 0:
+			act = cfg.visitAndWrite
+		case row.Writes:
 			act = cfg.write
 		}
 		err = act(ctx, row, on, &out)
@@ -163,6 +168,9 @@ func (cfg *Config) start(ctx context.Context, on *scene) error {
 	if cfg.Running != nil {
 		cfg.Running.join(on)
 		return nil
+	}
+	if on.setup.Machines > 0 {
+		return cfg.startFleet(ctx, on)
 	}
 	if err := cfg.Stack.RestartMemcached(ctx); err != nil { // empty for each row
 		return err
@@ -342,13 +350,14 @@ func (l Load) know(ctx context.Context, pages Pages, edges []string) error {
 func (l Load) config(cfg *Config, pages Pages, edges []string) bench.Config {
 	b := bench.Config{
 		Edges: edges, Pages: pages.Users, Exponent: l.Exponent, Seed: 1,
-		Duration: cfg.Duration, Timeout: 15 * time.Second, PagesOnly: true, KeepConnections: !l.Anew,
-		Failover: l.Failover, Step: step, Visitors: visitors,
+		Duration: cfg.Duration, Timeout: 15 * time.Second, PagesOnly: true,
+		KeepConnections: !l.Anew && !l.Browsers,
+		Failover:        l.Failover, Patience: l.Patience, Step: step, Visitors: visitors,
 	}
 	if l.Pages != nil {
 		b.Pages = l.Pages(pages)
 	}
-	if l.Pages != nil || l.Anew {
+	if (l.Pages != nil || l.Anew) && !l.Follow {
 		b.VisitPages = 1
 	}
 	return b

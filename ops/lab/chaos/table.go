@@ -54,6 +54,10 @@ func (res *Result) WriteJSON(w io.Writer) error {
 func (res *Result) summary() string {
 	s := fmt.Sprintf("Each row for %g s at %g pages a second, begun at random (open loop); the overload, and visitors "+
 		"who write, have rates of their own.", res.Duration, res.Rate)
+	if res.Machines > 0 {
+		s = fmt.Sprintf("%d machines. Each row until all had their turn, %g s at least, at %g pages a second, begun "+
+			"at random (open loop); visitors who write have rates of their own.", res.Machines, res.Duration, res.Rate)
+	}
 	if res.Interrupted {
 		s += " Interrupted: the last of them is not complete."
 	}
@@ -95,6 +99,9 @@ func (o *Outcome) write(b *bytes.Buffer) {
 		fmt.Fprintf(b, "  error: %s\n", o.Err)
 	}
 	for _, f := range o.Faults {
+		if f.What != "" {
+			fmt.Fprintf(b, "  %s: from %.1f to %.1f s; %s\n", f.What, f.Began, f.Ended, o.noticed(f))
+		}
 		if f.Err != "" {
 			fmt.Fprintf(b, "  the fault at %.1f s: %s\n", f.Began, f.Err)
 		}
@@ -107,6 +114,9 @@ func (o *Outcome) write(b *bytes.Buffer) {
 		if r := s.Refused; r.Count > 0 {
 			fmt.Fprintf(b, "    %d times 503 that says when to retry: p50 %s, p99 %s, max %s\n", r.Count, millis(r.P50),
 				millis(r.P99), millis(r.Max))
+		}
+		for _, f := range s.Tries {
+			fmt.Fprintf(b, "    %d tries, then another edge: %s, such as: %s\n", f.Count, f.Kind, f.Example)
 		}
 		for _, f := range s.Kinds {
 			fmt.Fprintf(b, "    %d %s, such as: %s\n", f.Count, f.Kind, f.Example)
@@ -131,6 +141,29 @@ func (o *Outcome) write(b *bytes.Buffer) {
 		fmt.Fprintf(b, "  %-6s  %s%s: %s, target %s\n", met, prefix(c.Load), c.What, c.Seen, c.Target)
 	}
 	o.writeSeconds(b)
+}
+
+// slowAnswer is what a visitor notices, in milliseconds.
+const slowAnswer = 1000
+
+// noticed says for how long visitors noticed the fault of a machine, and when all was as before.
+func (o *Outcome) noticed(f FaultEvent) string {
+	last := f.Began
+	for i := range o.Loads {
+		for _, p := range o.Loads[i].Series {
+			if p.At > f.Began && p.At < max(f.Ended, f.Ready) && (p.Failed > 0 || p.Max > slowAnswer) {
+				last = max(last, p.At)
+			}
+		}
+	}
+	text := "no page was bad or took more than 1 s"
+	if last > f.Began {
+		text = fmt.Sprintf("pages were bad or took more than 1 s for %.1f s", last-f.Began)
+	}
+	if f.Ready > 0 {
+		text += fmt.Sprintf("; all was as before %.1f s after its end", f.Ready-f.Ended)
+	}
+	return text
 }
 
 func prefix(load string) string {
@@ -225,8 +258,8 @@ func (res *Result) WriteMarkdown(w io.Writer) error {
 			if s.Refused.Count > 0 {
 				refused += ", max " + millis(s.Refused.Max)
 			}
-			fmt.Fprintf(&b, "| %s | %s | %d of %d | %s | %s | %s | %s | %s | %s | %s |\n", name, s.Load, s.Bad,
-				s.Requests, refused, millis(s.Times.P50), millis(s.Times.P99), millis(s.Times.P999),
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", name, s.Load, s.bad(), refused,
+				millis(s.Times.P50), millis(s.Times.P99), millis(s.Times.P999),
 				millis(s.Times.Max), strings.TrimPrefix(verdict, ": "), control)
 		}
 		if len(o.Loads) == 0 {
@@ -240,6 +273,18 @@ func (res *Result) WriteMarkdown(w io.Writer) error {
 	fmt.Fprintf(&b, "\n%s\n", res.total())
 	_, err := w.Write(b.Bytes())
 	return err
+}
+
+// bad says how many requests had no right answer, and how many tries before those failed.
+func (s *Seen) bad() string {
+	text, tries := fmt.Sprintf("%d of %d", s.Bad, s.Requests), int64(0)
+	for _, f := range s.Tries {
+		tries += f.Count
+	}
+	if tries > 0 {
+		text += fmt.Sprintf(", %d tries failed", tries)
+	}
+	return text
 }
 
 // missed lists the missed targets of a load.

@@ -39,6 +39,23 @@ func (o *Outcome) compare(row Row) {
 			o.cannotTell("the fault was not injected, or not undone")
 		}
 	}
+	if row.Ready > 0 && len(o.Faults) > 0 {
+		worst := 0.
+		for _, f := range o.Faults {
+			worst = max(worst, f.Ready-f.Ended)
+		}
+		check(Check{What: "all as before after", Target: "at most " + row.Ready.String(), Seen: millis(1000 * worst),
+			Met: worst <= row.Ready.Seconds()})
+	}
+	if row.Even {
+		for _, e := range o.Even {
+			check(Check{What: e.What, Target: "within 20% of even",
+				Seen: fmt.Sprintf("%d: %.0f%%", e.Counts, 100*e.off()), Met: e.off() <= .2})
+		}
+		if len(o.Even) == 0 {
+			o.cannotTell("it was not measured how even connections and requests are")
+		}
+	}
 	if row.Writes {
 		seen := Writes{}
 		if o.Writes != nil {
@@ -102,6 +119,7 @@ func (s *Seen) checks(t Target, faults []FaultEvent, peak float64) []Check {
 				Seen: millis(seen), Met: seen <= float64(target.Microseconds())/1000})
 		}
 	}
+	within("p50", s.Times.P50, t.P50)
 	within("p99", s.Times.P99, t.P99)
 	within("p99.9", s.Times.P999, t.P999)
 	within("slowest", s.Times.Max, t.Max)

@@ -1,0 +1,146 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"flickrkillr/ops/fleet"
+	"flickrkillr/ops/lab/bench"
+	"flickrkillr/ops/lab/mutant"
+	"flickrkillr/schema/sleep"
+	"flickrkillr/schema/wire"
+)
+
+// threeMachines is the smallest fleet that should lose nothing when any one machine dies: each has every role.
+var threeMachines = Setup{Machines: 3}
+
+// aloneIn is a control: a role is on the first machine alone.
+func aloneIn(role wire.Role) Control {
+	return Control{Off: "the " + string(role) + "s of other machines", Setup: func(s *Setup) { s.Alone = role }}
+}
+
+// browsers are the visitors of a fleet: half of them ask for pages that others ask for too, half for pages that no
+// cache has. They have the addresses of all edges.
+func browsers(t Target) []Load {
+	const patience = 2 * time.Second
+	return []Load{
+		{Name: "visits", Share: .5, Exponent: 1, Browsers: true, Failover: true, Patience: patience, Target: t,
+			Pages: func(p Pages) []bench.Page { return p.Unwritten }, Follow: true},
+		{Name: "never asked for", Share: .5, Browsers: true, Failover: true, Patience: patience, Target: t,
+			Pages: func(p Pages) []bench.Page { return pagesBefore(p.Users) }},
+	}
+}
+
+// withoutHoming leaves connections where they went when their nats-server restarted.
+var withoutHoming = []mutant.Edit{mutant.Replace(
+	"ops/stack/bus.go", "		b.homing.Go(func() { home.keep(ctx, b.Conn, apart) })\n", "		_ = ctx\n",
+)}
+
+// fleetRows is the catalogue of what happens to machines.
+func fleetRows() []Row {
+	return []Row{
+		{
+			Name: "each machine dies in turn", Visitor: "another try, at another edge",
+			Why:   "each role is on the others too, and the bus goes on with two of its three servers",
+			Setup: threeMachines, Loads: browsers(Target{P99: 3 * time.Second}), Writes: true, Ready: time.Minute,
+			Fault:   Fault{Every: 20 * time.Second, Hold: 20 * time.Second, Turns: 3, Inject: die},
+			Control: aloneIn("nats"),
+		},
+		{
+			// For about a second after a machine is back, its edge reaches no renderer and trusts no copy.
+			Name:    "each machine is cut off for 15 s in turn",
+			Visitor: "another try, at another edge; a few a 503 that says when to retry",
+			Why:     "as above; and when it is back, its edge trusts no copy until it knows what it missed",
+			Setup:   threeMachines, Writes: true, Ready: time.Minute,
+			Loads:   browsers(Target{Bad: .005, P99: 3 * time.Second}),
+			Fault:   Fault{Every: 20 * time.Second, Hold: 15 * time.Second, Turns: 3, Inject: cutOff},
+			Control: aloneIn(wire.RoleRenderer),
+		},
+		{
+			Name:    "one machine is 50 ms away and loses 5% for a minute",
+			Visitor: "slower pages, by way of that machine",
+			Why:     "a request without an answer is sent to another renderer; other edges have other nats-servers",
+			Setup:   threeMachines, Writes: true, Ready: time.Minute,
+			Loads:   browsers(Target{P50: 100 * time.Millisecond, P99: 3 * time.Second}),
+			Fault:   Fault{Every: 20 * time.Second, Hold: time.Minute, Turns: 1, Inject: slowDown},
+			Control: aloneIn(wire.RoleRenderer),
+		},
+		{
+			Name: "each machine restarts in turn", Visitor: "another try, at another edge",
+			Why:   "what stops finishes its requests, and each role is on the others too",
+			Setup: threeMachines, Loads: browsers(Target{P99: 3 * time.Second}), Writes: true, Ready: time.Minute,
+			Fault:   Fault{Every: 20 * time.Second, Turns: 3, Inject: restart},
+			Control: aloneIn(wire.RoleEdge),
+		},
+		{
+			Name: "one of three servers of NATS restarts", Visitor: "nothing",
+			Why:   "clients go to other servers before it stops, and back within 40 s",
+			Setup: threeMachines, Loads: browsers(Target{P99: time.Second}), Writes: true, Ready: time.Minute,
+			Even: true, Fault: Fault{Every: 20 * time.Second, Turns: 1, Inject: restartBusServer},
+			Control: Control{Off: "going back", Edits: withoutHoming},
+		},
+	}
+}
+
+// machine is the n-th machine, or the one of that turn.
+func (s *scene) machine(n int) *fleet.Machine {
+	all := s.fleet.machines.Machines
+	return all[n%len(all)]
+}
+
+// die takes a machine's power away: its cable goes first, so that nobody is told. Then it is booted again.
+func die(ctx context.Context, s *scene, n int, hold time.Duration) error {
+	m := s.machine(n)
+	if err := m.Kill(ctx); err != nil {
+		return err
+	}
+	sleep.For(ctx, hold)
+	return m.Boot(ctx)
+}
+
+// cutOff pulls a machine's cable for a while.
+func cutOff(ctx context.Context, s *scene, n int, hold time.Duration) error {
+	m := s.machine(n)
+	if err := m.Cut(ctx); err != nil {
+		return err
+	}
+	sleep.For(ctx, hold)
+	return m.Join(ctx)
+}
+
+// slowDown makes a machine's cable slow for a while.
+func slowDown(ctx context.Context, s *scene, n int, hold time.Duration) error {
+	m := s.machine(n)
+	if err := m.Slow(ctx, fleet.Slowness{Delay: 50 * time.Millisecond, Lost: .05}); err != nil {
+		return err
+	}
+	sleep.For(ctx, hold)
+	return m.Slow(ctx, fleet.Slowness{})
+}
+
+// shutDownLimit bounds how long systemd takes to stop everything on a machine: a nats-server takes 40 s at most.
+const shutDownLimit = 90 * time.Second
+
+// restart shuts a machine down, as before a change of its hardware or kernel, and boots it.
+func restart(ctx context.Context, s *scene, n int, _ time.Duration) error {
+	m := s.machine(n)
+	ended := m.Ended()
+	if _, err := m.Run(ctx, "systemctl poweroff --no-block"); err != nil {
+		return err
+	}
+	stopping, cancel := context.WithTimeout(ctx, shutDownLimit)
+	defer cancel()
+	select {
+	case <-ended:
+	case <-stopping.Done():
+		return errors.Join(stopping.Err(), errors.New(m.Name+" does not shut down"))
+	}
+	return m.Boot(ctx)
+}
+
+// restartBusServer restarts a machine's nats-server.
+func restartBusServer(ctx context.Context, s *scene, n int, _ time.Duration) error {
+	_, err := s.machine(n).Run(ctx, "systemctl restart killr-nats.service")
+	return err
+}
