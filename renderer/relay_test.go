@@ -310,3 +310,22 @@ func TestBurstAfterNATS(t *testing.T) {
 		}
 	}
 }
+
+// TestOverdueTwice: a relay does not take over in the first round that finds the heartbeat of another one overdue: its
+// process may have stood still, and have that heartbeat to read.
+func TestOverdueTwice(t *testing.T) {
+	t.Parallel()
+	st := newSite(t)
+	r := st.service(t, nil).relay
+	defer r.storing.Wait()
+	r.joined.Store(true)
+	r.heardAt.Store(1) // long ago
+	for round, want := range []bool{false, true} {
+		if _, _, err := r.round(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		if sent := r.sentAt != 0; sent != want {
+			t.Errorf("round %d: it sends a heartbeat: %t", round, sent)
+		}
+	}
+}

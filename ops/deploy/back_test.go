@@ -125,10 +125,12 @@ func TestSettled(t *testing.T) {
 func TestCanSpare(t *testing.T) {
 	t.Parallel()
 	bus := []wire.Role{roleNATS}
+	database := []wire.Role{roleEtcd, rolePostgres}
 	site := &Site{Hosts: []Host{
 		{Name: "m1", Roles: []wire.Role{wire.RoleEdge, wire.RoleCachefill, roleMemcached}},
 		{Name: "m2", Roles: []wire.Role{wire.RoleEdge, wire.RoleRenderer}},
 		{Name: "n1", Roles: bus}, {Name: "n2", Roles: bus}, {Name: "n3", Roles: bus},
+		{Name: "d1", Roles: database}, {Name: "d2", Roles: database}, {Name: "d3", Roles: database[:1]},
 	}}
 	for _, c := range []struct {
 		drained, away, name string
@@ -141,6 +143,10 @@ func TestCanSpare(t *testing.T) {
 		{"", "", "n1", true},
 		{"n3", "", "n1", false},
 		{"", "n3", "n1", false},
+		{"", "", "d1", true},
+		{"", "d3", "d1", false}, // most voters would be gone
+		{"", "", "d3", true},
+		{"d2", "", "d1", false},
 	} {
 		d := &deployment{Options: Options{Site: site}, have: map[string]*state{}, drains: map[string]bool{}}
 		for _, h := range site.Hosts {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,3 +69,57 @@ func (v *visits) p99() float64 {
 	slices.Sort(v.took)
 	return float64(v.took[len(v.took)*99/100].Microseconds()) / 1000
 }
+
+// BenchmarkFailover measures how long changes are not taken when PostgreSQL's primary loses its process, hands over to
+// another host, or loses its machine, and what visitors and changes notice. Run it with -benchtime 1x, on a machine
+// that does nothing else.
+func BenchmarkFailover(b *testing.B) {
+	for b.Loop() {
+		o := newOperator(b)
+		o.moveDatabase(b)
+		m2 := o.hosts[1]
+		visits, changes := o.visit(b, 100, m2), o.change(b, m2)
+		changes.await(b)
+
+		began := time.Now()
+		o.on(o.primary(b), killPostmaster)
+		changes.await(b)
+		b.ReportMetric(changes.pauseSince(began).Seconds(), "writes-back-s")
+		o.inStep(b)
+
+		began = time.Now()
+		refused := changes.refused()
+		was := o.primary(b)
+		if out := o.on(was, handOver); strings.Contains(out, "exit status") {
+			b.Fatal(out)
+		}
+		changes.await(b)
+		b.ReportMetric(changes.pauseSince(began).Seconds(), "switchover-s")
+		b.ReportMetric(float64(changes.refused()-refused), "switchover-failed")
+		if o.primary(b) == was {
+			b.Fatal("the same host is the primary")
+		}
+		o.inStep(b)
+
+		lost := o.primary(b)
+		began = time.Now()
+		if err := lost.Kill(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		changes.await(b)
+		b.ReportMetric(changes.pauseSince(began).Seconds(), "machine-lost-s")
+		visits.end()
+		gone, twice := changes.lost(b, o)
+		b.ReportMetric(float64(len(changes.titles)), "changes")
+		b.ReportMetric(float64(gone), "lost")
+		b.ReportMetric(float64(twice), "versions-twice")
+		b.ReportMetric(float64(len(visits.took)), "pages")
+		b.ReportMetric(float64(len(visits.failed)), "failed-pages")
+		for _, why := range visits.failed {
+			b.Log(why)
+		}
+	}
+}
+
+// handOver makes a replica the primary.
+const handOver = `patronictl -c /etc/killr/credentials/postgres/patroni switchover killr --force`

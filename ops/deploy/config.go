@@ -63,7 +63,7 @@ func (s *Site) configOf(h Host) (config, error) {
 		if role != wire.RoleOperator && !h.Runs(role) {
 			continue
 		}
-		if err := c.addCredentials(s, role); err != nil {
+		if err := c.addCredentials(s, h, role); err != nil {
 			return c, err
 		}
 	}
@@ -113,10 +113,13 @@ func (s *Site) configOf(h Host) (config, error) {
 }
 
 // addCredentials adds what a role reads from files that root alone may read: the file of a flag has its name.
-func (c *config) addCredentials(s *Site, role wire.Role) error {
+func (c *config) addCredentials(s *Site, h Host, role wire.Role) error {
 	secret := map[string][]byte{}
 	if role == wire.RoleRenderer {
 		secret["postgres"] = []byte(s.Services.Postgres + "\n")
+		if replicas := s.replicaURLs(h); replicas != "" {
+			secret["postgres-read"] = []byte(replicas + "\n")
+		}
 	}
 	files := maps.Clone(s.paths[role])
 	if files == nil {

@@ -7,7 +7,7 @@
 //
 //	site.go       site.toml, checked; lines.go finds the line of a mistake, scale.go changes a count in it
 //	config.go     the files of one host: environment, seeds, units
-//	services.go   nats-server and memcached on hosts
+//	services.go   services on hosts; database.go: etcd and PostgreSQL; secret.go: their passwords and certificates
 //	state.go      what a host has, as facts.sh prints it
 //	plan.go       site, states and release to steps; steps.go says what each step does on its host
 //	run.go        does the steps, and takes a release back that is worse

@@ -28,6 +28,7 @@ type operator struct {
 	program  string // release 1
 	dir      string
 	database string // as this process reaches it
+	own      string // the database of the hosts' PostgreSQL, see moveDatabase
 	hosts    []*fleet.Machine
 	client   *http.Client
 }
@@ -155,20 +156,6 @@ func (o *operator) runs(m *fleet.Machine) []string {
 		echo "$(tr '\0' ' ' </proc/$pid/cmdline | cut -d ' ' -f 2) $(readlink /proc/$pid/exe)"
 	done | sed 's#/opt/killr/releases/##; s#/killr$##' | sort`
 	return strings.Fields(strings.ReplaceAll(o.on(m, list), " ", ":"))
-}
-
-// release makes another release of the program: other bytes, which it does not read.
-func (o *operator) release(t testing.TB, name string) string {
-	t.Helper()
-	text, err := os.ReadFile(o.program)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(o.dir, name)
-	if err := os.WriteFile(path, append(text, name...), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }
 
 // visits are requests at a steady rate, for pages that are in no cache.

@@ -21,10 +21,11 @@ const (
 	switchTo                  // put release and configuration in force: what starts from now on has them
 	openSocket                // start the edges' sockets
 	closeSocket
-	start   // an instance, until it says that it is ready
-	stop    // an instance, which finishes its requests first
-	install // the packages that a service needs
-	tidy    // remove releases and configurations that were not in force lately
+	start    // an instance, until it says that it is ready
+	stop     // an instance, which finishes its requests first
+	handOver // PostgreSQL's primary to another host, if this one has it
+	install  // the packages that a service needs
+	tidy     // remove releases and configurations that were not in force lately
 )
 
 // step is one thing to do on one host. Done again, it changes nothing.
@@ -33,7 +34,7 @@ type step struct {
 	do   action
 	pair pair // in force when it is done; copyRelease, writeConfig: what is brought
 
-	role wire.Role // start, stop: of the instance
+	role wire.Role // start, stop: of the instance; install: for it
 	name string
 
 	compare bool     // start: watch it beside others of its role, and take the release back if it is worse
@@ -75,8 +76,9 @@ func planOf(in intent, have map[string]*state) []stage {
 		p.have[host] = s.clone()
 	}
 	p.eachHost(p.bring)
-	p.migrateOnce() // if it fails, nothing has changed
-	p.services()
+	p.services(roleEtcd, rolePostgres)
+	p.migrateOnce() // if it fails, no other service nor any role has changed
+	p.services(roleMemcached, roleNATS)
 	if in.together {
 		p.rollTogether()
 	} else {
@@ -320,7 +322,7 @@ func (s *state) apply(d step, w want) {
 			s.sockets[unit] = d.do == openSocket
 		}
 	case install:
-		s.memcached = true
+		s.programs[d.role] = true
 	case start:
 		s.instances = slices.DeleteFunc(s.instances, same)
 		s.instances = append(s.instances, instance{role: d.role, name: d.name, active: "active", begins: true,

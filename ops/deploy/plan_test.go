@@ -38,7 +38,9 @@ func wanted(host, release string, n int) want {
 }
 
 func newState() *state {
-	return &state{sockets: map[string]bool{}, configs: map[string]map[wire.Role]string{}}
+	return &state{
+		sockets: map[string]bool{}, configs: map[string]map[wire.Role]string{}, programs: map[wire.Role]bool{},
+	}
 }
 
 // after is what hosts have when steps were done.
@@ -334,6 +336,10 @@ history aa cc dd
 drift /etc/killr/site.env
 migrated aa hh
 locked ada@laptop since 2026-11-30 12:00:00 UTC
+program postgres
+voter m1
+member m1 Leader running -
+member m2 Sync_Standby streaming 0
 socket killr-edge.socket active
 unit killr-edge@a.service active enabled 17 aa e1
 unit killr-edge@b.service inactive disabled 0 - -
@@ -348,13 +354,15 @@ end
 		machine: "x86_64", hostname: "m1", prepared: true, releases: []string{"aa"},
 		configs: map[string]map[wire.Role]string{"cc": {wire.RoleRenderer: "r1", wire.RoleEdge: "e1"}},
 		current: "aa", history: []pair{{"aa", "cc", "dd"}}, drift: []string{"/etc/killr/site.env"}, migrated: "aa hh",
-		locked: "ada@laptop since 2026-11-30 12:00:00 UTC", sockets: map[string]bool{"killr-edge.socket": true},
+		programs: map[wire.Role]bool{rolePostgres: true}, voters: []string{"m1"},
+		members: []member{{"m1", "Leader", "running", "-"}, {"m2", "Sync_Standby", "streaming", "0"}},
+		locked:  "ada@laptop since 2026-11-30 12:00:00 UTC", sockets: map[string]bool{"killr-edge.socket": true},
 		instances: []instance{
 			{role: wire.RoleEdge, name: "a", active: "active", begins: true, pid: 17, release: "aa", config: "e1"},
 			{role: wire.RoleRenderer, name: "2", active: "failed"},
 		},
 	}
-	if diff := cmp.Diff(want, s, cmp.AllowUnexported(state{}, pair{}, instance{})); diff != "" {
+	if diff := cmp.Diff(want, s, cmp.AllowUnexported(state{}, pair{}, instance{}, member{})); diff != "" {
 		t.Error(diff)
 	}
 	for i := range text[:len(text)-len("end\n")] {

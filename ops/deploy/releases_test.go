@@ -14,8 +14,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-
 	"flickrkillr/ops/fleet"
 	"flickrkillr/ops/lab/mutant"
 )
@@ -29,6 +27,20 @@ func hashOf(t testing.TB, path string) string {
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])[:16]
+}
+
+// release makes another release of the program: other bytes, which it does not read.
+func (o *operator) release(t testing.TB, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(o.program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(o.dir, name)
+	if err := os.WriteFile(path, append(text, name...), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // all wants all that hosts run to be of a release.
@@ -60,12 +72,9 @@ func (o *operator) withoutSeeds(t testing.TB, args ...string) string {
 // populate gives people pages.
 func (o *operator) populate(t testing.TB) {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), o.database)
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := o.connect(t)
 	defer func() { _ = conn.Close(t.Context()) }()
-	_, err = conn.Exec(t.Context(), `INSERT INTO users (name, display_name)
+	_, err := conn.Exec(t.Context(), `INSERT INTO users (name, display_name)
 		SELECT 'u' || n, 'U ' || n FROM generate_series(0, $1::int - 1) n`, people)
 	if err != nil {
 		t.Fatal(err)

@@ -7,9 +7,11 @@ import (
 	"embed"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,9 +19,9 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// serviceUnits are the units of services that hosts run.
+// serviceUnits are the units of services that hosts run, and the scripts that some of them start.
 //
-//go:embed services/*.service
+//go:embed services/*
 var serviceUnits embed.FS
 
 // defaultCacheMiB is the memory of a memcached, in MiB.
@@ -38,8 +40,13 @@ func (c *config) addServices(s *Site, h Host) error {
 		if err != nil {
 			return err
 		}
-		own := map[string]string{}
+		// What is in others may change without a restart.
+		own, others := map[string]string{}, map[string]string{}
 		reads := []file{{content: unit}}
+		if script, err := serviceUnits.ReadFile("services/" + string(role) + ".sh"); err == nil {
+			c.files[envDir+"/"+string(role)+".sh"] = file{0o644, script}
+			reads = append(reads, file{content: script})
+		}
 		switch role {
 		case roleMemcached:
 			own["ADDRESS"] = h.Address
@@ -51,10 +58,18 @@ func (c *config) addServices(s *Site, h Host) error {
 			}
 			c.files[credentialsDir+"/nats/bus-config"] = file{0o600, text}
 			reads = append(reads, file{content: text})
+		case roleEtcd:
+			own, others, err = c.addEtcd(s, h)
+		case rolePostgres:
+			own, others, err = c.addPostgres(s, h)
+		}
+		if err != nil {
+			return err
 		}
 		c.files[unitsDir+"/"+unitOf(role, "")] = file{0o644, unit}
 		c.roles[role] = hashOf(append(reads, file{content: variables(own)}))
 		own[configVariable] = c.roles[role]
+		maps.Copy(own, others)
 		c.files[envDir+"/"+string(role)+".env"] = file{0o600, variables(own)}
 	}
 	return nil
@@ -67,7 +82,8 @@ func (d *deployment) makeSeeds() (temporary string, err error) {
 	}
 	data := filepath.Dir(d.Site.Services.NATSSeeds)
 	if stack.SeedsIn(data) == nil {
-		if err := d.noneHasBus(); err != nil {
+		if err := d.noneHas(roleNATS, "bus", "seeds are not in "+d.Site.Services.NATSSeeds+
+			": copy that directory"); err != nil {
 			return "", err
 		}
 		if d.Plan {
@@ -82,29 +98,6 @@ func (d *deployment) makeSeeds() (temporary string, err error) {
 	}
 	_, err = stack.MakeSeeds(data)
 	return temporary, err
-}
-
-// noneHasBus refuses to make seeds while a host has a bus with other ones, or may have.
-func (d *deployment) noneHasBus() error {
-	for _, h := range d.Site.Hosts {
-		s := d.have[h.Name]
-		if s == nil && !h.Runs(roleNATS) {
-			continue
-		}
-		if s == nil {
-			return fmt.Errorf("%s is left out, and may run a bus whose seeds are not in %s: copy that directory from "+
-				"the machine that deployed before", h.Name, d.Site.Services.NATSSeeds)
-		}
-		was := len(s.of(roleNATS)) > 0
-		for _, config := range s.configs {
-			was = was || config[roleNATS] != ""
-		}
-		if was {
-			return fmt.Errorf("%s runs a bus whose seeds are not in %s: copy that directory from the machine that "+
-				"deployed before", h.Name, d.Site.Services.NATSSeeds)
-		}
-	}
-	return nil
 }
 
 // busConfig is the configuration of a host's nats-server. Several are a cluster.
@@ -152,32 +145,44 @@ func clusterSecret(seeds stack.Seeds) (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// services brings the services of all hosts to what they are to be. Where none of a kind runs yet, all start at the
-// same time: a cluster needs most of its servers. Otherwise one is restarted after the other.
-func (p *planner) services() {
-	for _, role := range serviceOrder {
-		serves := false
-		for _, host := range p.hosts {
-			for _, i := range p.have[host].of(role) {
-				serves = serves || i.active == "active"
-			}
-		}
-		if !serves {
+// services brings some services of all hosts to what they are to be. Where none of a kind runs yet, all start at the
+// same time: a cluster needs most of its servers. Otherwise one is restarted after the other, PostgreSQL's primary
+// last.
+func (p *planner) services(roles ...wire.Role) {
+	for _, role := range roles {
+		serves := func(host string) bool { return p.have[host].serves(role) }
+		if !slices.ContainsFunc(p.hosts, serves) {
 			p.eachHost(func(host string) []step { return p.service(host, role) })
 			continue
 		}
-		for _, host := range p.hosts {
-			p.add(p.service(host, role))
+		leads := func(host string) bool { return role == rolePostgres && p.have[host].leads(host) }
+		for _, last := range []bool{false, true} {
+			for _, host := range p.hosts {
+				if leads(host) == last {
+					p.add(p.service(host, role))
+				}
+			}
 		}
 	}
 }
 
-// endServices stops what a host is not to run any more.
+// endServices stops what a host is not to run any more, what others need last.
 func (p *planner) endServices(lane []step, host string) []step {
-	for _, role := range serviceOrder {
+	for _, role := range slices.Backward(serviceOrder) {
 		if p.want[host].count[role] == 0 && len(p.have[host].of(role)) > 0 {
+			lane = p.handOver(lane, host, role)
 			lane = p.do(lane, step{host: host, do: stop, role: role})
 		}
+	}
+	return lane
+}
+
+// handOver lets another host become PostgreSQL's primary, before the one on this host ends.
+func (p *planner) handOver(lane []step, host string, role wire.Role) []step {
+	other := func(name string) bool { return name != host && p.have[name].serves(rolePostgres) }
+	if role == rolePostgres && p.have[host].serves(role) &&
+		slices.ContainsFunc(slices.Collect(maps.Keys(p.have)), other) {
+		lane = p.do(lane, step{host: host, do: handOver})
 	}
 	return lane
 }
@@ -192,9 +197,17 @@ func (p *planner) service(host string, role wire.Role) (lane []step) {
 	if w.count[role] == 0 || good {
 		return nil
 	}
-	if role == roleMemcached && !s.memcached {
-		lane = p.do(lane, step{host: host, do: install, names: []string{"memcached"}})
+	if names := packagesOf[role]; len(names) > 0 && !s.programs[role] {
+		lane = p.do(lane, step{host: host, do: install, role: role, names: names})
 	}
 	lane = p.switched(lane, host)
+	lane = p.handOver(lane, host, role)
 	return p.do(lane, step{host: host, do: start, pair: w.pair, role: role})
+}
+
+// packagesOf are the packages of Debian that have the program of a service. nats-server is part of this one.
+var packagesOf = map[wire.Role][]string{
+	roleEtcd: {"etcd-server", "etcd-client"}, roleMemcached: {"memcached"},
+	// Where python3-openssl is, Patroni's TLS needs python3-idna, which no package brings.
+	rolePostgres: {"postgresql", "patroni", "python3-idna"},
 }

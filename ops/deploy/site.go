@@ -23,14 +23,19 @@ import (
 // not know. A rollback goes the other way.
 var rollOrder = []wire.Role{wire.RoleRenderer, wire.RoleCachefill, wire.RoleEdge}
 
-// roleNATS and roleMemcached are services that a host may run. They are restarted in their place, in this order, before
-// roles are upgraded, and only for another configuration.
+// These are services that a host may run. They are restarted in their place, in this order, before roles are upgraded,
+// and only for another configuration.
 const (
-	roleNATS      wire.Role = "nats"
+	roleEtcd      wire.Role = "etcd"
+	rolePostgres  wire.Role = "postgres"
 	roleMemcached wire.Role = "memcached"
+	roleNATS      wire.Role = "nats"
 )
 
-var serviceOrder = []wire.Role{roleMemcached, roleNATS}
+var serviceOrder = []wire.Role{roleEtcd, rolePostgres, roleMemcached, roleNATS}
+
+// roleNames are the roles that a host may have, for people.
+const roleNames = "edge, renderer, cachefill, nats, memcached, postgres, etcd"
 
 // seedsBeside is the directory of the seeds that are made for a bus of this site's own, beside site.toml.
 const seedsBeside = "nkeys"
@@ -45,8 +50,9 @@ type Site struct {
 	Counts   map[wire.Role]int // instances on all hosts together; edges are one a host
 	Services Services
 
-	flags map[wire.Role]map[string]string // flags of a role, as environment variables; "": of all roles
-	paths map[wire.Role]map[string]string // flags of a role that name a file on the machine that deploys
+	secret secret                          // of PostgreSQL on hosts; nil: there is none, or it was not read
+	flags  map[wire.Role]map[string]string // flags of a role, as environment variables; "": of all roles
+	paths  map[wire.Role]map[string]string // flags of a role that name a file on the machine that deploys
 }
 
 // Host is one machine.
@@ -68,6 +74,9 @@ type Services struct {
 	Memcached []string `toml:"memcached"`
 	CacheMiB  int      `toml:"memcached-memory"` // of each memcached that hosts run, in MiB; 0: 256
 	Pictures  string   `toml:"pictures"`         // a directory that all see, or s3://...; "": /var/lib/killr/pictures
+
+	BuffersMiB   int      `toml:"postgres-memory"` // of each PostgreSQL that hosts run, in MiB; 0: 256
+	PostgresFrom []string `toml:"postgres-from"`   // networks from which it takes connections; nil: its own ("samenet")
 }
 
 // siteFile is site.toml as it is written.
@@ -142,9 +151,14 @@ func parse(text []byte, flags Flags) (*Site, error) {
 	}
 	s := &Site{Services: f.Services, Counts: map[wire.Role]int{}, flags: map[wire.Role]map[string]string{},
 		paths: map[wire.Role]map[string]string{}}
-	s.Services.Postgres = cmp.Or(s.Services.Postgres, os.Getenv("DATABASE_URL"))
 	if err := s.addHosts(f, at); err != nil {
 		return nil, err
+	}
+	if err := s.checkDatabase(f, at); err != nil {
+		return nil, err
+	}
+	if len(s.with(rolePostgres)) == 0 {
+		s.Services.Postgres = cmp.Or(s.Services.Postgres, os.Getenv("DATABASE_URL"))
 	}
 	s.addServices()
 	for role, n := range map[wire.Role]*int{
@@ -189,16 +203,14 @@ func (s *Site) addHosts(f siteFile, at lines) error {
 		for _, name := range h.Roles {
 			role := wire.Role(name)
 			if !slices.Contains(rollOrder, role) && !slices.Contains(serviceOrder, role) {
-				return at.wrong(key+".roles",
-					"there is no role %q: roles are edge, renderer, cachefill, nats, memcached", name)
+				return at.wrong(key+".roles", "there is no role %q: roles are %s", name, roleNames)
 			}
 			if !host.Runs(role) {
 				host.Roles = append(host.Roles, role)
 			}
 		}
 		if len(host.Roles) == 0 {
-			return at.wrong(key+".roles", "%s has no role: give it some of edge, renderer, cachefill, nats, memcached",
-				h.Name)
+			return at.wrong(key+".roles", "%s has no role: give it some of %s", h.Name, roleNames)
 		}
 		s.Hosts = append(s.Hosts, host)
 	}
@@ -287,8 +299,8 @@ func (s *Site) complete(at lines) error {
 		is        bool
 	}{
 		{"services.nats", `nats: say nats = ["nats://HOST:4222"]`, len(s.Services.NATS) == 0},
-		{"services.postgres", "postgres: say its address, or set DATABASE_URL",
-			len(s.with(wire.RoleRenderer)) > 0 && s.Services.Postgres == ""},
+		{"services.postgres", "postgres: give hosts the role postgres, say its address, or set DATABASE_URL",
+			len(s.with(wire.RoleRenderer)) > 0 && s.Services.Postgres == "" && len(s.with(rolePostgres)) == 0},
 		{"services.memcached", `memcached: say memcached = ["HOST:11211"]`,
 			len(s.with(wire.RoleEdge, wire.RoleCachefill)) > 0 && len(s.Services.Memcached) == 0},
 		{"services.pictures", "pictures: renderers on several hosts need a directory that all of them see, or s3://...",

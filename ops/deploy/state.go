@@ -18,7 +18,9 @@ type state struct {
 	prepared bool // it has the user killr and the directories
 	drained  bool // it is to run nothing
 
-	memcached bool // it has the program
+	programs map[wire.Role]bool // services whose program it has
+	members  []member           // of PostgreSQL, if it runs one
+	voters   []string           // of etcd, if it is one: names of hosts
 
 	releases []string
 	configs  map[string]map[wire.Role]string // by hash: what the instances of each role read, see config.roles
@@ -86,9 +88,21 @@ func (s *state) of(role wire.Role) (all []instance) {
 	return all
 }
 
+// serves reports whether an instance of a role runs.
+func (s *state) serves(role wire.Role) bool {
+	return slices.ContainsFunc(s.instances, func(i instance) bool { return i.role == role && i.active == "active" })
+}
+
+// leads reports whether a host has PostgreSQL's primary, as this one, which runs a member, knows.
+func (s *state) leads(host string) bool {
+	return slices.ContainsFunc(s.members, func(m member) bool { return m.name == host && m.leads() })
+}
+
 // parseFacts reads what facts.sh has printed.
 func parseFacts(text string) (*state, error) {
-	s := &state{sockets: map[string]bool{}, configs: map[string]map[wire.Role]string{}}
+	s := &state{
+		sockets: map[string]bool{}, configs: map[string]map[wire.Role]string{}, programs: map[wire.Role]bool{},
+	}
 	whole := false
 	for line := range strings.Lines(text) {
 		words := strings.Fields(line)
@@ -109,8 +123,9 @@ func parseFacts(text string) (*state, error) {
 func (s *state) add(fact string, words []string) error {
 	n, counted := map[string]int{
 		"machine": 1, "hostname": 1, "release": 1, "config": len(words), "current": 1, "history": 3, "drift": 1,
-		"migrated": 2, "socket": 2, "unit": 6, "memcached": 0, "prepared": 0, "drained": 0, "locked": len(words),
-		"end": 0,
+		"migrated": 2, "socket": 2, "unit": 6, "program": 1, "member": 4, "voter": 1, "prepared": 0, "drained": 0,
+		"locked": len(words),
+		"end":    0,
 	}[fact]
 	if !counted {
 		return errors.New("this program does not know that")
@@ -127,8 +142,12 @@ func (s *state) add(fact string, words []string) error {
 		s.prepared = true
 	case "drained":
 		s.drained = true
-	case "memcached":
-		s.memcached = true
+	case "program":
+		s.programs[wire.Role(words[0])] = true
+	case "member":
+		s.members = append(s.members, member{words[0], words[1], words[2], words[3]})
+	case "voter":
+		s.voters = append(s.voters, words[0])
 	case "release":
 		s.releases = append(s.releases, words[0])
 	case "config":
@@ -192,6 +211,6 @@ func (s *state) clone() *state {
 	c.releases, c.configs = slices.Clone(s.releases), maps.Clone(s.configs)
 	c.history, c.drift = slices.Clone(s.history), slices.Clone(s.drift)
 	c.instances = slices.Clone(s.instances)
-	c.sockets = maps.Clone(s.sockets)
+	c.sockets, c.programs = maps.Clone(s.sockets), maps.Clone(s.programs)
 	return &c
 }

@@ -58,6 +58,11 @@ func (d *deployment) status(host string, roles figures) {
 		} else if i.active == "active" && slices.Contains(rollOrder, i.role) {
 			line += "  not on the bus"
 		}
+		for _, m := range d.members() {
+			if i.role == rolePostgres && m.name == host {
+				line += "  " + m.String()
+			}
+		}
 		d.say("%s", line)
 	}
 }

@@ -54,6 +54,7 @@ var doing = map[action]struct {
 	closeSocket: {"close", "close", stepLimit},
 	start:       {"start", "start", unitLimit},
 	stop:        {"stop", "stop", unitLimit},
+	handOver:    {"handover", "make another host PostgreSQL's primary if this one is", unitLimit},
 	install:     {"install", "install", copyLimit},
 	tidy:        {"tidy", "remove", stepLimit},
 }
@@ -81,6 +82,8 @@ func (s step) args(in intent) []string {
 	switch s.do {
 	case start, stop:
 		return []string{unitOf(s.role, s.name)}
+	case handOver:
+		return []string{s.host}
 	case openSocket, closeSocket, tidy, install:
 		return s.names
 	case copyRelease:

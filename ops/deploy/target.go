@@ -153,7 +153,7 @@ func (d *deployment) wants(pairs map[string]pair) map[string]want {
 }
 
 // canSpare refuses to drain the last host of a kind without which the site stands still, and one without which fewer
-// than most of the nats-servers are left: they would take no change.
+// than most of the nats-servers or of etcd's voters are left: they would take no change.
 func (d *deployment) canSpare(name string) error {
 	for _, role := range d.Site.host(name).Roles {
 		left, all := 0, d.Site.with(role)
@@ -163,10 +163,10 @@ func (d *deployment) canSpare(name string) error {
 			}
 		}
 		switch {
-		case role == roleNATS && 2*left <= len(all):
-			return fmt.Errorf("without %s %d of %d hosts with nats are left, and the site needs most of them", name,
-				left, len(all))
-		case (role == wire.RoleEdge || role == wire.RoleRenderer) && left == 0:
+		case (role == roleNATS || role == roleEtcd) && 2*left <= len(all):
+			return fmt.Errorf("without %s %d of %d hosts with %s are left, and the site needs most of them", name,
+				left, len(all), role)
+		case (role == wire.RoleEdge || role == wire.RoleRenderer || role == rolePostgres) && left == 0:
 			return fmt.Errorf("%s is the last host that runs the role %s: add another one first", name, role)
 		}
 	}

@@ -177,6 +177,9 @@ func (o Options) run(ctx context.Context, work func(context.Context, *deployment
 	if len(d.hosts) == 0 {
 		return errors.New("no host is left")
 	}
+	if err := o.checkLeftOut(); err != nil && !o.reads {
+		return err
+	}
 	if d.remote, err = newRemote(); err != nil {
 		return err
 	}
@@ -202,7 +205,13 @@ func (o Options) run(ctx context.Context, work func(context.Context, *deployment
 		if err != nil {
 			return err
 		}
+		if err := d.makeSecret(); err != nil {
+			return err
+		}
 		if err := d.makeConfigs(); err != nil {
+			return err
+		}
+		if err := d.checkMembers(); err != nil {
 			return err
 		}
 	}

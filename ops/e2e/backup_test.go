@@ -188,11 +188,11 @@ func (b *backedUp) goOn() {
 	b.late.signUp(1)
 	b.lost = []string{b.upload(b.late, "Late.jpg"), b.upload(b.keeps, "Later.jpg"), "/photos/late_one"}
 	b.picture = b.visitor.get(0, b.lost[0]).attr(".stage img", "src")
+	var original string
 	deleted := strings.TrimPrefix(b.photos[0], "/photo/")
-	s.exec("DELETE FROM photos WHERE id = " + deleted)
-	testenv.Eventually(t, "the files of a deleted photo are gone", func() bool {
-		return s.count("SELECT count(*) FROM unused_images") == 0
-	})
+	deleting := "DELETE FROM photos WHERE id = " + deleted + " RETURNING image_id"
+	must(t, s.pool.QueryRow(t.Context(), deleting).Scan(&original))
+	testenv.Eventually(t, "the files of a deleted photo are gone", func() bool { return s.files(original) == 0 })
 	for path, was := range b.pages {
 		for edge := range s.urls {
 			testenv.Eventually(t, "no edge shows the page of the backup: "+path, func() bool {

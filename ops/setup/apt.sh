@@ -33,7 +33,8 @@ if [ -d /run/systemd/system ]; then now=--now; fi
 if command -v systemctl >/dev/null; then
 	for package in "$@"; do
 		case $package in
-		memcached | postgresql) services=$package ;;
+		memcached | postgresql | patroni) services=$package ;;
+		etcd-server) services=etcd ;;
 		prometheus) services="prometheus.service" ;; # of it tests use promtool
 		openssh-server) services="ssh.socket ssh.service" ;; # the socket starts Ubuntu's sshd
 		*) continue ;;

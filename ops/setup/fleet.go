@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"os"
 	"os/exec"
 	"runtime"
 )
@@ -16,9 +17,20 @@ func fleetNeeds() []need {
 		{name: "OpenSSH client", find: program("ssh"), apt: "openssh-client"},
 		{name: "iproute2", find: program("ip"), apt: "iproute2"},
 		{name: "crun", find: program("crun"), apt: "crun"},
+		{name: "etcd", find: program("/usr/bin/etcd"), apt: "etcd-server"},
+		{name: "etcdctl", find: program("/usr/bin/etcdctl"), apt: "etcd-client"},
+		{name: "Patroni", find: program("/usr/bin/patroni"), apt: "patroni"},
+		{name: "python3-idna", find: file("/usr/lib/python3/dist-packages/idna/__init__.py"), apt: "python3-idna"},
 	}
 }
 
 func program(name string) func() (string, error) {
 	return func() (string, error) { return exec.LookPath(name) }
+}
+
+func file(name string) func() (string, error) {
+	return func() (string, error) {
+		_, err := os.Stat(name)
+		return name, err
+	}
 }

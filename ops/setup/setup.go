@@ -1,6 +1,7 @@
 // Package setup installs what the stack and the tests need and `go build` does not bring: memcached, a PostgreSQL
 // server, and for the tests Chromium, the NATS CLI, an S3 server (versitygw), what checks pages (axe-core and
-// html-validate, by npm), promtool, and on Linux what machines of a fleet need: systemd, OpenSSH and iproute2.
+// html-validate, by npm), promtool, and on Linux what machines of a fleet need: systemd, OpenSSH, iproute2, Patroni and
+// etcd.
 //
 // **Input**: this machine. **Output**: installed programs, and one line for each. If all are installed it does nothing,
 // which takes some milliseconds. **Must not touch**: roles and their data. Only commands and tests may import it.

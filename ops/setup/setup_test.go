@@ -87,7 +87,7 @@ func TestAptScript(t *testing.T) {
 			}
 		}
 		cmd := exec.Command("sh", "-s", "--", "memcached", "postgresql", "newer|new|old|older", "newest|new",
-			"openssh-server")
+			"openssh-server", "etcd-server", "patroni")
 		cmd.Stdin = bytes.NewReader(aptScript)
 		cmd.Env = []string{"PATH=" + dir + ":/usr/bin:/bin", "POLICY_RC_D=" + policy}
 		out, err := cmd.CombinedOutput()
@@ -108,10 +108,10 @@ func TestAptScript(t *testing.T) {
 		}
 		lines := strings.Split(strings.TrimSpace(asked), "\n")
 		if len(lines) != 2 || !strings.HasSuffix(lines[0], "update") ||
-			!strings.HasSuffix(lines[1], "install memcached postgresql old new openssh-server") {
+			!strings.HasSuffix(lines[1], "install memcached postgresql old new openssh-server etcd-server patroni") {
 			t.Errorf("apt-get was asked:\n%s", asked)
 		}
-		for _, service := range []string{"memcached", "postgresql", "ssh.service", "ssh.socket"} {
+		for _, service := range []string{"memcached", "postgresql", "ssh.service", "ssh.socket", "etcd", "patroni"} {
 			if !slices.ContainsFunc(strings.Split(switched, "\n"), func(line string) bool {
 				return strings.HasPrefix(line, "disable ") && strings.HasSuffix(line, " "+service)
 			}) {

@@ -12,7 +12,7 @@ done
 for dir in /opt/killr/configs/*/; do
 	case $dir in *'*'* | *.making*) continue ;; esac
 	roles=
-	for role in renderer cachefill edge nats memcached; do
+	for role in renderer cachefill edge nats memcached etcd postgres; do
 		hash=$(sed -n 's/^KILLR_CONFIG="\(.*\)"$/\1/p' "$dir/etc/killr/$role.env" 2>/dev/null || true)
 		if [ -n "$hash" ]; then roles="$roles $role=$hash"; fi
 	done
@@ -40,7 +40,26 @@ for socket in /etc/systemd/system/killr-*.socket; do
 done
 lock=/run/killr-deploy/lock
 if [ -e $lock ] && ! flock --nonblock $lock true; then echo "locked $(cat $lock.owner 2>/dev/null)"; fi
-if [ -x /usr/bin/memcached ]; then echo memcached; fi
+if [ -x /usr/bin/memcached ]; then echo program memcached; fi
+if [ -x /usr/bin/etcd ] && [ -x /usr/bin/etcdctl ]; then echo program etcd; fi
+if [ -x /usr/bin/patroni ] && [ -d /usr/lib/python3/dist-packages/idna ] &&
+	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then
+	echo program postgres
+fi
+if systemctl is-active --quiet killr-etcd; then
+	keys=/etc/killr/credentials/etcd
+	client=$(sed -n 's/^CLIENT="\(.*\)"$/\1/p' /etc/killr/etcd.env)
+	{ ETCDCTL_API=3 timeout 5 etcdctl --endpoints "$client" --cacert $keys/ca --cert $keys/cert --key $keys/key \
+		member list 2>/dev/null || true; } | while IFS=', ' read -r _ state name _; do
+		if [ "$state" = started ]; then echo "voter $name"; fi
+	done
+fi
+if systemctl is-active --quiet killr-postgres; then
+	{ timeout 10 patronictl -c /etc/killr/credentials/postgres/patroni list -f tsv 2>/dev/null || true; } |
+		tail -n +2 | tr ' ' _ | while IFS=$'\t' read -r _ name _ role state _ behind _; do
+		echo "member $name ${role:--} ${state:--} ${behind:--}"
+	done
+fi
 systemctl list-units --all --plain --no-legend 'killr-*.service' | while read -r unit _; do
 	ActiveState='' UnitFileState='' MainPID=0
 	eval "$(systemctl show -p ActiveState -p UnitFileState -p MainPID "$unit")"

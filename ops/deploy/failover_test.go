@@ -1,0 +1,127 @@
+//go:build linux
+
+package deploy_test
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"flickrkillr/ops/fleet"
+	"flickrkillr/ops/testenv"
+)
+
+// withDatabase is a site whose PostgreSQL is on m1 and m3, so that either may die: the one bus is on m2.
+const withDatabase = `[services]
+memcached-memory = 64
+pictures = "/var/lib/killr/pictures"
+postgres-memory = 64
+
+[counts]
+renderer = 3
+
+[[host]]
+name = "m1"
+address = "10.77.0.1"
+roles = ["edge", "renderer", "cachefill", "etcd", "postgres"]
+
+[[host]]
+name = "m2"
+address = "10.77.0.2"
+roles = ["edge", "renderer", "nats", "memcached", "etcd"]
+
+[[host]]
+name = "m3"
+address = "10.77.0.3"
+roles = ["edge", "renderer", "etcd", "postgres"]
+`
+
+// killPostmaster kills PostgreSQL's first process. Patroni is not told.
+const killPostmaster = "kill -9 $(head -n 1 /var/lib/killr-postgres/data/postmaster.pid)"
+
+// moveDatabase begins again with bare machines, on which PostgreSQL runs as well, and gives people pages there.
+func (o *operator) moveDatabase(t testing.TB) {
+	t.Helper()
+	const bare = `systemctl stop 'killr-*'; cd /etc/systemd/system; rm -f killr-*.service killr-*.socket killr.target
+		rm -rf /etc/systemd/system/*.wants/killr-* /opt/killr /etc/killr /var/lib/killr /var/lib/killr-*
+		systemctl daemon-reload`
+	for _, m := range o.hosts {
+		o.on(m, bare)
+	}
+	o.client.CloseIdleConnections()
+	if err := os.WriteFile(o.site(), []byte(withDatabase), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o.must(t, o.program, "deploy")
+	o.own = o.on(o.hosts[0], "cat /etc/killr/credentials/renderer/postgres")
+	o.populate(t)
+	o.inStep(t)
+}
+
+// connect connects to the site's database.
+func (o *operator) connect(t testing.TB) *pgx.Conn {
+	t.Helper()
+	config, err := pgx.ParseConfig(o.database)
+	if o.own != "" {
+		config, err = pgx.ParseConfig(o.own + "&target_session_attrs=read-write")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.own != "" {
+		config.DialFunc = o.fleet.Dial
+	}
+	conn, err := pgx.ConnectConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// members lists PostgreSQL's members as "m1 Leader running", as the first host knows them that answers.
+func (o *operator) members() []string {
+	for _, m := range o.hosts {
+		select {
+		case <-m.Ended():
+			continue
+		default:
+		}
+		out := o.on(m, `if systemctl is-active --quiet killr-postgres; then
+			timeout 10 patronictl -c /etc/killr/credentials/postgres/patroni list -f tsv |
+				tail -n +2 | tr ' ' _ | cut -f 2,4,5 | tr '\t' ' '; fi`)
+		if strings.Contains(out, " ") && !strings.Contains(out, "exit status") {
+			return strings.Split(out, "\n")
+		}
+	}
+	return nil
+}
+
+// primary waits until PostgreSQL has a primary, and returns its host.
+func (o *operator) primary(t testing.TB) (host *fleet.Machine) {
+	t.Helper()
+	testenv.Within(t, 2*time.Minute, "PostgreSQL has a primary", func() bool {
+		for _, line := range o.members() {
+			i := slices.IndexFunc(o.hosts, func(m *fleet.Machine) bool { return line == m.Name+" Leader running" })
+			if i >= 0 {
+				host = o.hosts[i]
+				return true
+			}
+		}
+		return false
+	})
+	return host
+}
+
+// inStep waits until a replica has all acknowledged changes.
+func (o *operator) inStep(t testing.TB) {
+	t.Helper()
+	testenv.Within(t, 3*time.Minute, "a replica is in step", func() bool {
+		return slices.ContainsFunc(o.members(), func(line string) bool {
+			return strings.Contains(line, " Sync_Standby ") && !strings.Contains(line, "stopped")
+		})
+	})
+}
