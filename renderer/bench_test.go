@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
 
 	"flickrkillr/ops/lab/cputime"
@@ -38,52 +39,52 @@ func benchmarkUserPage(b *testing.B, askers int) {
 	b.Cleanup(served.Close)
 	pool := testenv.Pool(b, url)
 	st := newSiteOn(b, testenv.NATS(b), pool)
-	const users = 100
-	_, err = pool.Exec(b.Context(), `
-		INSERT INTO users (id, name, display_name)
-		SELECT 1000 + n, 'bench-' || n, 'Bench ' || n FROM generate_series(1, $1) AS n`, users)
-	if err == nil {
-		_, err = pool.Exec(b.Context(), `INSERT INTO photos (id, user_id, image_id, width, height, color, title)
-			SELECT 1000 + n, 1001 + n % $1::integer, image_id, width, height, color,
-				'A photograph of nothing much, number ' || n
-			FROM photos, generate_series(1, 60 * $1::integer) AS n WHERE photos.id = 1`, users)
-	}
-	if err != nil {
-		b.Fatal(err)
-	}
+	fillBench(b, pool)
 	s := st.start(b, func(c *Config) { c.Pool, c.Logger, c.QueueFactor = served, slog.New(slog.DiscardHandler), 32 })
 	st.quiet(b)
 
 	b.ReportAllocs()
 	r := askTogether(b, s, page.KindUser.String(), askers, func(n int64) (*nats.Msg, error) {
-		return st.nc.Request(page.User(fmt.Sprintf("bench-%d", 1+n%users)).Subject(), nil, 10*time.Second)
+		return st.nc.Request(benchUser(n).Subject(), nil, 10*time.Second)
 	})
 	b.ReportMetric(r.MeanBatch, "pages/query")
+}
+
+const benchUsers = 100
+
+// benchUser is the page of one of the users of fillBench.
+func benchUser(n int64) page.Ref { return page.User(fmt.Sprintf("bench-%d", 1+n%benchUsers)) }
+
+// fillBench adds benchUsers users to a site, each with 60 photos.
+func fillBench(b *testing.B, pool *pgxpool.Pool) {
+	b.Helper()
+	_, err := pool.Exec(b.Context(), `
+		INSERT INTO users (id, name, display_name)
+		SELECT 1000 + n, 'bench-' || n, 'Bench ' || n FROM generate_series(1, $1) AS n`, benchUsers)
+	if err == nil {
+		_, err = pool.Exec(b.Context(), `INSERT INTO photos (id, user_id, image_id, width, height, color, title)
+			SELECT 1000 + n, 1001 + n % $1::integer, image_id, width, height, color,
+				'A photograph of nothing much, number ' || n
+			FROM photos, generate_series(1, 60 * $1::integer) AS n WHERE photos.id = 1`, benchUsers)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
 }
 
 // askTogether makes b.N requests of so many askers, each waiting for its answer, and reports what they cost and how
 // long they took. It returns what an endpoint says of them.
 func askTogether(b *testing.B, s *running, endpoint string, askers int, ask func(n int64) (*nats.Msg, error)) report {
 	b.Helper()
-	var next atomic.Int64
 	before, beforeOthers := cpu(b), cpuOfChildren(b)
 	b.ResetTimer()
-	var asking sync.WaitGroup
-	for range askers {
-		asking.Go(func() {
-			for n := next.Add(1); n <= int64(b.N); n = next.Add(1) {
-				reply, err := ask(n)
-				if err == nil {
-					err = wire.ErrorOf(reply)
-				}
-				if err != nil {
-					b.Error(err)
-					return
-				}
-			}
-		})
-	}
-	asking.Wait()
+	together(b, askers, 1, b.N+1, func(n int64) error {
+		reply, err := ask(n)
+		if err == nil {
+			err = wire.ErrorOf(reply)
+		}
+		return err
+	})
 	b.StopTimer()
 	b.ReportMetric(float64((cpu(b)-before).Microseconds())/float64(b.N), "cpu-us/op")
 	b.ReportMetric(float64((cpuOfChildren(b)-beforeOthers).Microseconds())/float64(b.N), "postgres-cpu-us/op")
@@ -91,6 +92,25 @@ func askTogether(b *testing.B, s *running, endpoint string, askers int, ask func
 	b.ReportMetric(r.P50, "p50-ms")
 	b.ReportMetric(r.P99, "p99-ms")
 	return r
+}
+
+// together calls do for each number from first to before end, so many at once.
+func together(b *testing.B, callers, first, end int, do func(n int64) error) {
+	b.Helper()
+	var calling sync.WaitGroup
+	var next atomic.Int64
+	next.Store(int64(first) - 1)
+	for range callers {
+		calling.Go(func() {
+			for n := next.Add(1); n < int64(end); n = next.Add(1) {
+				if err := do(n); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	calling.Wait()
 }
 
 // BenchmarkChange measures from before a commit until a subscriber has the notice, one change at a time: woken by this

@@ -22,7 +22,7 @@ type chaosCommand struct {
 	Edge []string `env:"-" placeholder:"URL" help:"Break a running site that visitors reach through this edge; repeat it for each edge. Needs --yes, and runs only the rows that need nothing but the addresses of the services. Only counts when typed: no environment variable sets it. Default: start a site of its own, and remove it afterwards."`
 	Yes  bool     `env:"-" help:"With --edge: do break the running site."`
 
-	Fleet bool `env:"-" help:"Break machines instead of processes: rows of another catalogue. Each runs on three machines with systemd that this command starts on this computer and deploys itself to. Needs Linux, and root."`
+	Fleet bool `help:"Break machines instead of processes: rows of another catalogue. Each runs on three machines with systemd that this command starts on this computer and deploys itself to. Needs Linux, and root."`
 
 	Row      []string      `enum:"${rows}" placeholder:"NAME" help:"Run only this row of the catalogue; repeat it for several. --list shows the names."`
 	List     bool          `help:"List the rows of the catalogue, with --fleet of that one, and run none."`
@@ -87,6 +87,14 @@ func (c *chaosCommand) Run(s *session) (err error) {
 			return fmt.Errorf("--row: %w", err)
 		}
 	}
+	if c.Fleet {
+		if cfg.Program, err = os.Executable(); err != nil {
+			return err
+		}
+		if err := chaos.FleetPossible(); err != nil {
+			return err
+		}
+	}
 	if chaos.NeedS3(cfg.Rows) {
 		cfg.S3Server, err = setup.S3Server(s.ctx, s.stderr)
 		switch {
@@ -96,14 +104,6 @@ func (c *chaosCommand) Run(s *session) (err error) {
 			s.log.Warn("rows are left out", "count", all-len(cfg.Rows), "err", err)
 		case err != nil:
 			return fmt.Errorf("--row: %w", err)
-		}
-	}
-	if c.Fleet {
-		if cfg.Program, err = os.Executable(); err != nil {
-			return err
-		}
-		if err := chaos.FleetPossible(); err != nil {
-			return err
 		}
 	}
 	services, err := s.openSandbox("chaos", !c.Fleet, seed.Config{Users: chaosUsers, Photos: chaosPhotos,

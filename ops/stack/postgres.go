@@ -277,6 +277,9 @@ func (p *Postgres) url(user, password, database string) string {
 // Major is the server's major version.
 func (p *Postgres) Major() int { return p.programs.Major }
 
+// PID is the process that started all others of the server.
+func (p *Postgres) PID() int { return p.child.PID() }
+
 // Done is closed when the child has ended.
 func (p *Postgres) Done() <-chan struct{} { return p.child.done }
 

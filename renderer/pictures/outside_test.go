@@ -16,12 +16,15 @@ import (
 )
 
 // servesAs is the environment variable that turns this test program into a process that decodes: "well"; "strange",
-// which greets otherwise; "crashing", which ends when it is asked something; "never", which does not answer.
+// which greets otherwise; "crashing", which ends when it is asked something; "never", which does not answer. Or into
+// one of another kind, see servesTime.
 const servesAs = "KILLR_TEST_DECODES"
 
 func serve(as string) (status int) {
 	encoder := gob.NewEncoder(os.Stdout)
 	switch as {
+	case servesTime:
+		return tellTime(os.Stdout)
 	case "well":
 		if err := pictures.Serve(os.Stdin, os.Stdout); err != nil {
 			return 1

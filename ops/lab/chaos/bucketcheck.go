@@ -56,6 +56,7 @@ func (s *scene) settle(ctx context.Context) (*Pictures, error) {
 		}
 		if left > 0 {
 			found.Orphans = append(found.Orphans, fmt.Sprintf("%d rows of uploads or removals wait", left))
+			break
 		}
 	}
 	if err := s.read(ctx, pool, found); err != nil {

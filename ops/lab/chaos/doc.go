@@ -23,11 +23,11 @@
 //	mistakes.go   the mutants of the controls; clocks.go: programs whose clocks are wrong
 //	fault.go      when a fault is injected, and how; limit_linux.go: limits of running processes
 //	run.go        runs rows: starts roles, loads them, injects the fault; running.go: on a site that runs already
-//	bucket.go     a bucket whose server fails; uploaders.go: people who upload; bucketcheck.go compares it with rows
 //	fleetrows_linux.go   all rows of machines
 //	fleetsite_linux.go   deploys the site to machines, and knows when all of it is ready; fleeteven_linux.go counts
 //	fleetturns_linux.go  loads it, audits it, and breaks one machine after the other
 //	bus.go        signs in to the bus
+//	bucket.go     a bucket whose server fails; uploaders.go: people who upload; bucketcheck.go compares it with rows
 //	killall.go    visitors who write, while everything is killed at once
 //	targets.go    compares what was seen with the targets
 //	result.go     Result; table.go prints it; report.go is the page with plots

@@ -17,7 +17,7 @@ var threeMachines = Setup{Machines: 3}
 
 // aloneIn is a control: a role is on the first machine alone.
 func aloneIn(role wire.Role) Control {
-	return Control{Off: "the " + string(role) + "s of other machines", Setup: func(s *Setup) { s.Alone = role }}
+	return Control{Off: "the role " + string(role) + " on other machines", Setup: func(s *Setup) { s.Alone = role }}
 }
 
 // browsers are the visitors of a fleet: half of them ask for pages that others ask for too, half for pages that no

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math"
 	"slices"
 	"time"
 
@@ -40,28 +39,6 @@ type Outcome struct {
 	Met      bool       `json:"met"`             // all checks are; a control should not meet them
 	Cut      bool       `json:"cut,omitempty"`   // it was interrupted, so that nothing follows from its checks
 	Err      string     `json:"error,omitempty"` // why it could not be run
-}
-
-// Evenness is how evenly something is spread over servers.
-type Evenness struct {
-	What   string  `json:"what"`
-	Counts []int64 `json:"counts"`
-}
-
-// off is by which part of an even share the count differs that differs most; 1 if there is nothing to share.
-func (e Evenness) off() (most float64) {
-	sum := int64(0)
-	for _, n := range e.Counts {
-		sum += n
-	}
-	if sum == 0 {
-		return 1
-	}
-	even := float64(sum) / float64(len(e.Counts))
-	for _, n := range e.Counts {
-		most = max(most, math.Abs(float64(n)-even)/even)
-	}
-	return most
 }
 
 // Good reports that a row met its target, that a control missed it, or that nothing is known.
