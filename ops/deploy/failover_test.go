@@ -40,8 +40,8 @@ address = "10.77.0.3"
 roles = ["edge", "renderer", "etcd", "postgres"]
 `
 
-// TestFailover takes PostgreSQL's primary away by each kind of fault. Changes go on, none that was acknowledged is lost,
-// and no version is given out twice.
+// TestFailover takes PostgreSQL's primary away by each kind of fault. Changes go on, none that was acknowledged is
+// lost, and no version is given out twice.
 func TestFailover(t *testing.T) {
 	t.Parallel()
 	o := newOperator(t)
