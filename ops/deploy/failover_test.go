@@ -40,6 +40,37 @@ address = "10.77.0.3"
 roles = ["edge", "renderer", "etcd", "postgres"]
 `
 
+// TestFailover takes PostgreSQL's primary away by each kind of fault. Changes go on, none that was acknowledged is
+// lost, and no version is given out twice.
+func TestFailover(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t)
+	o.moveDatabase(t)
+	changes := o.change(t, o.hosts[1])
+	for _, fault := range []func(*fleet.Machine){
+		func(m *fleet.Machine) { o.on(m, killPostmaster) },
+		func(m *fleet.Machine) { o.on(m, handOver) },
+		func(m *fleet.Machine) {
+			if err := m.Kill(t.Context()); err != nil {
+				t.Error(err)
+			}
+		},
+	} {
+		o.inStep(t)
+		was := o.primary(t)
+		fault(was)
+		changes.await(t)
+		if now := o.primary(t); now == was {
+			t.Errorf("%s is the primary again", now.Name)
+		}
+	}
+	lost, twice := changes.lost(t, o)
+	if lost > 0 || twice > 0 || len(changes.titles) == 0 {
+		t.Errorf("of %d acknowledged changes %d are not there once, and %d have versions of before",
+			len(changes.titles), lost, twice)
+	}
+}
+
 // killPostmaster kills PostgreSQL's first process. Patroni is not told.
 const killPostmaster = "kill -9 $(head -n 1 /var/lib/killr-postgres/data/postmaster.pid)"
 
