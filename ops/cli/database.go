@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -21,9 +22,17 @@ func (f *databaseFlag) findDatabase(data string) error {
 	return nil
 }
 
-// withPool gives f a pool without the time limits of roles, which migrations and seeding exceed.
+// withPool gives f a pool without the time limits of roles, which migrations and seeding exceed. Of several hosts it
+// leads to the primary, unless the URL says target_session_attrs.
 func withPool(ctx context.Context, url string, f func(*pgxpool.Pool) error) error {
-	pool, err := pgxpool.New(ctx, url)
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return fmt.Errorf("open the database: %w", err)
+	}
+	if config.ConnConfig.ValidateConnect == nil {
+		config.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return fmt.Errorf("open the database: %w", err)
 	}

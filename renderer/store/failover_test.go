@@ -198,9 +198,12 @@ func caughtUp(t *testing.T, primary, standby *stack.Postgres) {
 
 // A pool with the address of a standby alone does not connect, and says why; that is worth another try.
 func standbyIsNoPrimary(t *testing.T, standby *stack.Postgres) {
-	err := openPool(t, standby.URL()).Ping(t.Context())
-	if !errors.Is(err, store.ErrStandby) || !store.IsTransient(err) {
-		t.Errorf("a standby: %v", err)
+	for what, url := range map[string]string{
+		"a standby": standby.URL(), "a standby without tables": standby.AdminURL("postgres"),
+	} {
+		if err := openPool(t, url).Ping(t.Context()); !errors.Is(err, store.ErrStandby) || !store.IsTransient(err) {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }
 

@@ -11,8 +11,11 @@ import (
 // ErrStandby: a server of the address is a standby, and none is a primary.
 var ErrStandby = errors.New("it is a standby, not the primary")
 
-// undefinedFunction is the code of an error of a database that is not migrated yet.
-const undefinedFunction = "42883"
+// Codes of PostgreSQL's errors.
+const (
+	undefinedFunction   = "42883" // the database is not migrated yet
+	readOnlyTransaction = "25006"
+)
 
 // requirePrimary makes every connection of config lead to a primary whose timeline has been announced, see
 // adopt_timeline in schema/migrations. Of several hosts one that is a standby is passed over. So after a failover no
@@ -33,7 +36,11 @@ func requirePrimary(config *pgconn.Config) {
 func adoptTimeline(ctx context.Context, conn *pgconn.PgConn) error {
 	result := conn.ExecParams(ctx, "SELECT adopt_timeline()", nil, nil, nil, nil).Read()
 	if pg, ok := errors.AsType[*pgconn.PgError](result.Err); ok && pg.Code == undefinedFunction {
-		return nil
+		const where = "SELECT CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE 'new' END"
+		result = conn.ExecParams(ctx, where, nil, nil, nil, nil).Read()
+	}
+	if pg, ok := errors.AsType[*pgconn.PgError](result.Err); ok && pg.Code == readOnlyTransaction {
+		return ErrStandby // when the statement began: it is promoted just now
 	}
 	if result.Err != nil {
 		return fmt.Errorf("adopt the timeline: %w", result.Err)
