@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -315,6 +316,43 @@ m1 migrate the database to release A`
 	if !strings.Contains(got, "m1 make another host PostgreSQL's primary if this one is\n"+
 		"m1 stop killr-postgres.service\nm1 stop killr-etcd.service") {
 		t.Errorf("drained:\n%s", got)
+	}
+}
+
+// TestVotersStay: when a deployment that made three voters of one is taken back, no etcd ends. It ends on a host whose
+// place another one has taken, and when none is needed.
+func TestVotersStay(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ voters, stay, ends string }{
+		"from three to one":      {"m1 m2 m3", "m1", "m4"},
+		"half of them were":      {"m1 m2", "m1", "m3 m4"},
+		"m4 has the place of m3": {"m1 m2 m3", "m1 m2 m4", "m3"},
+		"m2 never was a voter":   {"m1", "m1", "m2 m3 m4"},
+		"none has PostgreSQL":    {"m1 m2 m3", "", "m1 m2 m3 m4"},
+		"etcd does not answer":   {"", "m1", "m2 m3 m4"},
+		"one of three is ended":  {"m1 m2 m3", "m1 m2", "m3 m4"},
+	} {
+		in := intent{hosts: []string{"m1", "m2", "m3", "m4"}, want: map[string]want{}, together: true}
+		have := map[string]*state{}
+		for _, host := range in.hosts {
+			s := newState()
+			s.instances = []instance{{role: roleEtcd, active: "active", begins: true, config: "c"}}
+			s.voters, have[host] = strings.Fields(c.voters), s
+			w := want{pair: pair{"A", "config", "before"}, config: map[wire.Role]string{}, count: map[wire.Role]int{}}
+			if strings.Contains(c.stay, host) {
+				w.config[roleEtcd], w.count[roleEtcd] = "c", 1
+			}
+			in.want[host] = w
+		}
+		var ends []string
+		for _, s := range steps(planOf(in, have)) {
+			if host, found := strings.CutSuffix(s, " stop killr-etcd.service"); found {
+				ends = append(ends, host)
+			}
+		}
+		if want := strings.Fields(c.ends); !slices.Equal(ends, want) {
+			t.Errorf("%s: etcd ends on %q, want %q", name, ends, want)
+		}
 	}
 }
 

@@ -208,7 +208,7 @@ func (d *deployment) revert(ctx context.Context, failed *startError, deployment 
 		return err
 	}
 	d.say("going back to what was in force before")
-	return d.do(ctx, in, planOf(in, d.have))
+	return d.do(ctx, in, d.plan(in))
 }
 
 // print says the steps without doing them.

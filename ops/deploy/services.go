@@ -169,12 +169,53 @@ func (p *planner) services(roles ...wire.Role) {
 // endServices stops what a host is not to run any more, what others need last.
 func (p *planner) endServices(lane []step, host string) []step {
 	for _, role := range slices.Backward(serviceOrder) {
-		if p.want[host].count[role] == 0 && len(p.have[host].of(role)) > 0 {
+		if p.want[host].count[role] == 0 && len(p.have[host].of(role)) > 0 && !p.needed(host, role, p.have) {
 			lane = p.handOver(lane, host, role)
 			lane = p.do(lane, step{host: host, do: stop, role: role})
 		}
 	}
 	return lane
+}
+
+// needed reports whether a host that is not to run etcd has to go on, as one of the voters: without most of them
+// PostgreSQL has no primary. A voter counts until another one takes its place, so this is so when a deployment with
+// more voters is taken back. When no host is to run etcd, none is needed.
+func (in intent) needed(host string, role wire.Role, have map[string]*state) bool {
+	if role != roleEtcd || !slices.Contains(votersOf(have), host) {
+		return false
+	}
+	stay, any := 0, false
+	for _, w := range in.want {
+		any = any || w.count[roleEtcd] > 0
+	}
+	for _, name := range votersOf(have) {
+		w, planned := in.want[name]
+		if s := have[name]; w.count[roleEtcd] > 0 || !planned && s != nil && s.serves(roleEtcd) {
+			stay++
+		}
+	}
+	return any && 2*stay <= len(votersOf(have))
+}
+
+// votersOf are etcd's voters, as the host knows them that knows most.
+func votersOf(have map[string]*state) (voters []string) {
+	for _, s := range have {
+		if len(s.voters) > len(voters) {
+			voters = s.voters
+		}
+	}
+	return voters
+}
+
+// plan computes the steps, and says what goes on although it is not to.
+func (d *deployment) plan(in intent) []stage {
+	for _, host := range in.hosts {
+		if in.want[host].count[roleEtcd] == 0 && in.needed(host, roleEtcd, d.have) {
+			d.say("%-10s  etcd goes on, as PostgreSQL needs most of the voters %s: give the host the role etcd, and run "+
+				"`killr deploy`", host, strings.Join(votersOf(d.have), ", "))
+		}
+	}
+	return planOf(in, d.have)
 }
 
 // handOver lets another host become PostgreSQL's primary, before the one on this host ends.

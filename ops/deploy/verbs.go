@@ -263,7 +263,7 @@ func (d *deployment) read(ctx context.Context) error {
 
 // carryOut does what is to be done, or says it.
 func (d *deployment) carryOut(ctx context.Context, in intent) error {
-	stages := planOf(in, d.have)
+	stages := d.plan(in)
 	if d.Plan {
 		d.print(stages)
 		return nil

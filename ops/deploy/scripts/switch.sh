@@ -12,6 +12,9 @@ find . -type f | while read -r path; do
 done
 if [ "$old" != /opt/killr/configs/ ] && cd "$old" 2>/dev/null; then
 	find . -type f | while read -r path; do
+		case $path in
+		*etcd*) if systemctl is-active --quiet killr-etcd; then continue; fi ;; # it may be needed, also after a boot
+		esac
 		if [ ! -e "$new/$path" ]; then rm -f "/$path"; fi
 	done
 fi
