@@ -7,7 +7,7 @@ import (
 	"flickrkillr/ops/testenv"
 )
 
-// TestMigrateSeveralHosts: of the hosts that an address names the primary is migrated, also if a replica is named first.
+// TestMigrateSeveralHosts: of the hosts that an address names the primary is migrated, also if a replica comes first.
 func TestMigrateSeveralHosts(t *testing.T) {
 	t.Parallel()
 	primary := testenv.Primary(t)

@@ -27,6 +27,7 @@ import (
 type changes struct {
 	stop  context.CancelFunc
 	ended sync.WaitGroup
+	turn  chan struct{} // has a place, which an action takes, or hold
 
 	mu       sync.Mutex
 	titles   []string      // of albums whose making was acknowledged
@@ -49,12 +50,17 @@ func (o *operator) change(t testing.TB, host *fleet.Machine) *changes {
 		t.Fatalf("sign up: %v, %+v", err, answer)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	c := &changes{stop: cancel}
+	c := &changes{stop: cancel, turn: make(chan struct{}, 1)}
 	t.Cleanup(c.end)
 	c.ended.Go(func() {
 		pause := time.NewTicker(60 * time.Millisecond)
 		defer pause.Stop()
 		for n := 0; n < 900; n++ { // one may have 1,000
+			select {
+			case <-ctx.Done():
+				return
+			case c.turn <- struct{}{}:
+			}
 			title, began := fmt.Sprintf("Album %d", n), time.Now()
 			form := url.Values{"key": {rand.Text()}, "do": {"make"}, "title": {title}, "visibility": {"public"}}
 			version, err := int64(0), error(nil)
@@ -75,6 +81,7 @@ func (o *operator) change(t testing.TB, host *fleet.Machine) *changes {
 				}
 			}
 			c.acknowledged(title, version, began)
+			<-c.turn
 			select {
 			case <-ctx.Done():
 				return
@@ -139,6 +146,19 @@ func (c *changes) await(t testing.TB) {
 	case <-time.After(2 * time.Minute):
 		t.Fatal("no action is acknowledged any more")
 	}
+}
+
+// hold waits until the present action is acknowledged, and lets no other begin before f has returned: what is waited
+// for there takes no albums.
+func (c *changes) hold(t testing.TB, f func()) {
+	t.Helper()
+	select {
+	case c.turn <- struct{}{}:
+	case <-time.After(2 * time.Minute):
+		t.Fatal("an action is not acknowledged")
+	}
+	f()
+	<-c.turn
 }
 
 // pauseSince is the longest time between two acknowledgements since a moment.

@@ -46,7 +46,7 @@ func TestFailover(t *testing.T) {
 	t.Parallel()
 	o := newOperator(t)
 	o.moveDatabase(t)
-	changes := o.change(t, o.hosts[1])
+	changes, visits := o.change(t, o.hosts[1]), o.visit(t, 10, o.hosts[1])
 	for _, fault := range []func(*fleet.Machine){
 		func(m *fleet.Machine) { o.on(m, killPostmaster) },
 		func(m *fleet.Machine) { o.on(m, handOver) },
@@ -56,13 +56,23 @@ func TestFailover(t *testing.T) {
 			}
 		},
 	} {
-		o.inStep(t)
-		was := o.primary(t)
+		var was *fleet.Machine
+		changes.hold(t, func() {
+			o.inStep(t)
+			was = o.primary(t)
+		})
+		changes.await(t)
 		fault(was)
 		changes.await(t)
-		if now := o.primary(t); now == was {
-			t.Errorf("%s is the primary again", now.Name)
-		}
+		changes.hold(t, func() {
+			if now := o.primary(t); now == was {
+				t.Errorf("%s is the primary again", now.Name)
+			}
+		})
+	}
+	visits.end()
+	if len(visits.failed) > 0 {
+		t.Errorf("%d of %d pages failed: %s", len(visits.failed), len(visits.took), visits.failed[0])
 	}
 	lost, twice := changes.lost(t, o)
 	if lost > 0 || twice > 0 || len(changes.titles) == 0 {

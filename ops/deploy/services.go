@@ -211,8 +211,8 @@ func votersOf(have map[string]*state) (voters []string) {
 func (d *deployment) plan(in intent) []stage {
 	for _, host := range in.hosts {
 		if in.want[host].count[roleEtcd] == 0 && in.needed(host, roleEtcd, d.have) {
-			d.say("%-10s  etcd goes on, as PostgreSQL needs most of the voters %s: give the host the role etcd, and run "+
-				"`killr deploy`", host, strings.Join(votersOf(d.have), ", "))
+			d.say("%-10s  etcd goes on, as PostgreSQL needs most of the voters %s: give the host the role etcd, and "+
+				"run `killr deploy`", host, strings.Join(votersOf(d.have), ", "))
 		}
 	}
 	return planOf(in, d.have)
