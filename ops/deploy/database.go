@@ -3,6 +3,7 @@ package deploy
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -15,8 +16,9 @@ import (
 const (
 	// defaultBuffersMiB is the memory of a PostgreSQL for its own copies of pages of the disk.
 	defaultBuffersMiB = 256
-	// mostConnections is how many connections a PostgreSQL takes: of 8 renderers on machines with 8 processors.
-	mostConnections = 600
+	// mostConnections is how many connections a PostgreSQL takes: of 8 renderers on machines with 8 processors, with 79
+	// each, and of one more while they are replaced.
+	mostConnections = 800
 
 	postgresPort, patroniPort, etcdPort, etcdPeerPort = "5432", "8008", "2379", "2380"
 )
@@ -243,6 +245,23 @@ func (d *deployment) checkMembers() error {
 			return fmt.Errorf("%s runs PostgreSQL, and %s does not say so: give it the role postgres, run `killr "+
 				"drain %s`, and then take it away. If its machine is gone, wait 20 s", m.name, d.Site.Path, m.name)
 		}
+	}
+	return nil
+}
+
+// checkMove refuses to give a site that runs another database, which is empty: what renderers of before write meanwhile
+// would be in the former one alone.
+func (d *deployment) checkMove() error {
+	serves := false
+	for _, s := range d.have {
+		if s.configs[s.inForce().config][rolePostgres] != "" {
+			return nil
+		}
+		serves = serves || s.serves(wire.RoleRenderer)
+	}
+	if serves && len(d.Site.with(rolePostgres)) > 0 {
+		return errors.New("renderers use a database that is not of the role postgres, which begins with an empty " +
+			"one: stop them by `killr scale renderer=0`, dump the database, deploy, restore the dump, and start them again")
 	}
 	return nil
 }

@@ -356,6 +356,36 @@ func TestVotersStay(t *testing.T) {
 	}
 }
 
+// TestCheckMove: a site that runs does not get an empty database.
+func TestCheckMove(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		renders bool
+		before  string // a host whose configuration in force has the role postgres
+		can     bool
+	}{
+		"bare machines":           {false, "", true},
+		"its renderers run":       {true, "", false},
+		"it has the role already": {true, "m2", true},
+	} {
+		d := &deployment{Options: Options{Site: parseDatabase(t)}, have: map[string]*state{}}
+		for _, host := range []string{"m1", "m2", "m3"} {
+			s := newState()
+			s.history, s.configs["c"] = []pair{{"A", "c", "d"}}, map[wire.Role]string{}
+			if c.renders {
+				s.instances = []instance{{role: wire.RoleRenderer, name: "1", active: "active"}}
+			}
+			if c.before == host {
+				s.configs["c"][rolePostgres] = "p"
+			}
+			d.have[host] = s
+		}
+		if err := d.checkMove(); (err == nil) != c.can {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // TestCheckMembers: a host that runs PostgreSQL, or most voters, are not left out of site.toml.
 func TestCheckMembers(t *testing.T) {
 	t.Parallel()

@@ -36,6 +36,9 @@ func Deploy(ctx context.Context, o Options) error {
 		if err := d.readRelease(); err != nil {
 			return err
 		}
+		if err := d.checkMove(); err != nil {
+			return err
+		}
 		in := d.deployed(d.release)
 		repairs := d.inForceOnAll(in)
 		err := d.carryOut(ctx, in)
