@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -163,4 +165,33 @@ func TestRedirectsEndEarly(t *testing.T) {
 		t.Errorf("the request under way: %d", got.status)
 	}
 	stopping.Wait()
+}
+
+// TestConnectionsWaitForAnEdge: an edge that has begun and cannot answer yet leaves connections in the socket that it
+// was given.
+func TestConnectionsWaitForAnEdge(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	lis := shared(t, 1)[0]
+	e := s.start(func(c *Config) { c.Listener, c.Patience = lis, time.Minute })
+	conn, err := net.Dial("tcp", e.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := io.WriteString(conn, "GET /photos/ansel HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	answer := bufio.NewReader(conn)
+	_ = conn.SetReadDeadline(time.Now().Add(300 * time.Millisecond)) // without patience it is a 503
+	if line, err := answer.ReadString('\n'); err == nil {
+		t.Fatalf("without a renderer: %s", line)
+	}
+	s.renderer()
+	_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
+	resp, err := http.ReadResponse(answer, nil)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%+v, %v", resp, err)
+	}
+	_ = resp.Body.Close()
 }

@@ -60,6 +60,7 @@ type Config struct {
 	AddressGuesses int
 	PopularEvery   time.Duration // how often the popularity list is stored; 0: 10 s
 	StopTimeout    time.Duration // how long requests may take to finish when stopping; 0: 15 s
+	Patience       time.Duration // how long connections wait in Listener for an edge that is not ready yet; 0: 2 s
 	// Drain is for how long the edge still takes requests after the order to stop: Ready fails, and each answer
 	// closes its connection. A load balancer that asks for readiness has so long to find another edge. 0: it does not.
 	Drain      time.Duration
@@ -75,6 +76,8 @@ const (
 	defaultMaxConns     = 10_000
 	defaultAddressConns = 2_500
 	defaultStopTimeout  = 15 * time.Second
+	defaultPatience     = 2 * time.Second
+	readyPoll           = 20 * time.Millisecond
 	defaultGuesses      = 100
 	maxSessions         = 100_000          // kept in memory, with about 400 bytes each
 	idleTimeout         = 60 * time.Second // for the next request on a connection
@@ -135,6 +138,7 @@ func New(cfg Config) (_ *Server, err error) {
 	cfg.AddressConns = cmp.Or(cfg.AddressConns, defaultAddressConns)
 	cfg.AddressGuesses = cmp.Or(cfg.AddressGuesses, defaultGuesses)
 	cfg.StopTimeout = cmp.Or(cfg.StopTimeout, defaultStopTimeout)
+	cfg.Patience = cmp.Or(cfg.Patience, defaultPatience)
 	cfg.Version = cmp.Or(cfg.Version, "0.0.0")
 	cfg.Uploads = cmp.Or(cfg.Uploads, cfg.NATS)
 	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
@@ -325,7 +329,10 @@ func (s *Server) Run(ctx context.Context) error {
 		wg.Go(func() { part(work) })
 	}
 	served := make(chan error, 1)
-	go func() { served <- s.http.Serve(s.lis) }()
+	go func() {
+		s.awaitReady(ctx)
+		served <- s.http.Serve(s.lis)
+	}()
 	select {
 	case err = <-served:
 		err = fmt.Errorf("edge: serving: %w", err)
@@ -344,6 +351,18 @@ func (s *Server) Run(ctx context.Context) error {
 	wg.Wait()
 	s.pages.memory.Close()
 	return err
+}
+
+// awaitReady waits until the edge is ready, or has no more patience, or ctx ends, if the socket was there before it.
+// Connections wait in it: those of a machine that has just booted, or another edge takes them.
+func (s *Server) awaitReady(ctx context.Context) {
+	if s.cfg.Listener == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Patience)
+	defer cancel()
+	for s.Ready() != nil && sleep.For(ctx, readyPoll) {
+	}
 }
 
 // Ready returns nil if the edge can answer and knows what changes, else what is missing.

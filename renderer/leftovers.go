@@ -20,6 +20,7 @@ const (
 	leftoversEvery = 200 * time.Millisecond // looks for something to do
 	leftoversLimit = 5 * time.Second        // of one step
 	filesLimit     = 20 * time.Second       // of one that removes files
+	edgesLimit     = 20 * time.Second       // of one that notes what edges know, one after the other
 	leftoversPause = 5 * time.Millisecond   // between steps, for other users of the database
 	forgetEvery    = time.Minute            // receipts and names that are old enough
 	revokeTries    = 10                     // of writing a revocation while edges write it too
@@ -59,7 +60,7 @@ func (s *Service) leftovers() []leftover {
 			n, err := s.store.EmptyBins(ctx, wire.BinDays*24*time.Hour)
 			return n > 0, err
 		}},
-		{name: "edges", every: leftoversEvery, step: s.askEdges},
+		{name: "edges", every: leftoversEvery, step: s.askEdges, limit: edgesLimit},
 		{name: "pictures", every: leftoversEvery, step: s.takeDue},
 		{name: "blurs", every: forgetEvery, step: s.fillBlurs()},
 		{name: "uploads", every: forgetEvery, step: s.sweepUploads},

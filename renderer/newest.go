@@ -38,7 +38,7 @@ func newest[T any](
 		answers, err = fromPrimary(ctx, s, refs, how)
 		return answers, sources, err
 	}
-	answers = fromReplica(ctx, s, refs, how)
+	answers = fromReplicas(ctx, s, refs, how)
 	var old []int
 	for i := range refs {
 		sources[i] = wire.SourceReplica
@@ -98,12 +98,25 @@ func fromPrimaryInstead[T any](
 	return fromPrimary(ctx, s, refs, how)
 }
 
-// fromReplica reads from the replica whose turn it is; nil if there is none, or it fails.
-func fromReplica[T any](ctx context.Context, s *Service, refs []page.Ref, how reading[T]) (answers []T) {
-	from := s.replicas.next(s.outage.length() > primaryAway)
-	if from == nil {
-		return nil
+// fromReplicas reads from the replica whose turn it is. If that is gone, it tries another one before the primary, which
+// may have run on the same machine. nil if there is none, or the second fails as well.
+func fromReplicas[T any](ctx context.Context, s *Service, refs []page.Ref, how reading[T]) []T {
+	for range 2 {
+		from := s.replicas.next(s.outage.length() > primaryAway)
+		if from == nil {
+			return nil
+		}
+		if answers, gone := fromReplica(ctx, s, from, refs, how); !gone {
+			return answers
+		}
 	}
+	return nil
+}
+
+// fromReplica reads from a replica; nil if it fails. gone: nobody should ask it, until it is found to answer.
+func fromReplica[T any](
+	ctx context.Context, s *Service, from *replica, refs []page.Ref, how reading[T],
+) (answers []T, gone bool) {
 	limit, search := replicaTimeout, refs[0].Kind() == page.KindSearch
 	if search {
 		limit = replicaSearchTimeout
@@ -116,14 +129,15 @@ func fromReplica[T any](ctx context.Context, s *Service, refs []page.Ref, how re
 		return err
 	})
 	if err == nil {
-		return answers
+		return answers, false
 	}
 	tooLong := ctx.Err() == context.DeadlineExceeded && !search // a search may take long on any machine
 	if request.Err() == nil && (tooLong || store.IsTransient(err)) {
 		from.fails.Store(true) // until watch finds that it answers
+		gone = true
 	}
 	s.log.Debug("a replica has failed", "replica", from.name, "err", err)
-	return nil
+	return nil, gone
 }
 
 // newEnough reports whether an answer of a replica meets the conditions, and is not too far behind.

@@ -36,7 +36,7 @@ func TestSlowReplica(t *testing.T) {
 				s := &Service{outage: newOutage(), replicas: &replicas{all: []*replica{one}}, log: slog.New(logged{t})}
 				ctx, cancel := context.WithTimeout(t.Context(), c.left)
 				defer cancel()
-				fromReplica(ctx, s, []page.Ref{c.ref}, reading[int]{
+				fromReplicas(ctx, s, []page.Ref{c.ref}, reading[int]{
 					ask: func(ctx context.Context, _ *Pages, _ []page.Ref) ([]int, error) {
 						if c.fails != nil {
 							return nil, c.fails
@@ -51,4 +51,31 @@ func TestSlowReplica(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestReplicaGone: what a replica does not answer another one is asked for before the primary, which may be gone with
+// the first.
+func TestReplicaGone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		gone, there := &replica{maker: &Pages{}}, &replica{maker: &Pages{}}
+		gone.asked.Store(true)
+		there.asked.Store(true)
+		s := &Service{outage: newOutage(), replicas: &replicas{all: []*replica{gone, there}}, log: slog.New(logged{t})}
+		how := reading[int]{ask: func(ctx context.Context, from *Pages, _ []page.Ref) ([]int, error) {
+			if from == there.maker {
+				return []int{1}, nil
+			}
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}}
+		for range 4 { // each has its turn
+			if got := fromReplicas(t.Context(), s, []page.Ref{page.Home()}, how); len(got) != 1 {
+				t.Fatal("the replica that is there is not asked")
+			}
+		}
+		if !gone.fails.Load() || there.fails.Load() {
+			t.Error("the wrong one counts as gone")
+		}
+	})
 }

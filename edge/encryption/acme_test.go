@@ -342,6 +342,7 @@ func TestUnreadBucket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	testenv.KeepStreams(t, js)
 	name := wire.BucketStream(wire.BucketACME)
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: name}); err != nil { // no bucket
 		t.Fatal(err)

@@ -25,6 +25,7 @@ func newRelay(t *testing.T) *relay {
 	if err != nil {
 		t.Fatal(err)
 	}
+	testenv.KeepStreams(t, js)
 	return &relay{t, nc, js}
 }
 

@@ -251,11 +251,7 @@ func TestDeletedKeyIsReplaced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// With its last stream, nats-server removes an account's directory, also while another stream is made in it.
-	other := jetstream.StreamConfig{Name: wire.StreamChanges, Subjects: []string{"changes"}}
-	if _, err := js.CreateStream(t.Context(), other); err != nil {
-		t.Fatal(err)
-	}
+	testenv.KeepStreams(t, js)
 	var all [2]*Tokens
 	for i := range all {
 		all[i] = NewTokens(nc, New(&wire.Clock{}), slog.New(slog.DiscardHandler))

@@ -113,7 +113,7 @@ func (c *picturesCopyCommand) Run(s *session) (err error) {
 	})
 	if err == nil && c.Postgres != "" && !c.Backup {
 		err = withPool(s.ctx, c.Postgres, func(pool *pgxpool.Pool) error {
-			n, err := store.RemoveUnknown(s.ctx, pool, pictures.OnlyIn(s.ctx, target, source))
+			n, err := store.RemoveUnknown(s.ctx, pool, pictures.IDs(s.ctx, target))
 			if n > 0 {
 				s.log.Info("the site removes copies of what was deleted", "pictures", n)
 			}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,7 +47,10 @@ func runShell(t *testing.T, commands, database, pictures, backup string) {
 		"BACKUP=/backup":                               "BACKUP=" + backup,
 		"DAY=$(date +%F)":                              "DAY=2026-11-30",
 	} {
-		commands = strings.Replace(commands, was, is, 1)
+		commands = strings.ReplaceAll(commands, was, is)
+	}
+	if regexp.MustCompile(`10\.0\.0\.9|=/srv|=/backup`).MatchString(commands) {
+		t.Fatalf("the README's commands have places of their own:\n%s", commands)
 	}
 	killr := fmt.Sprintf("killr() { %s \"$@\"; }\n", testenv.Program(t))
 	env := []string{"PATH=" + postgres.Dir + ":" + os.Getenv("PATH")}
@@ -230,17 +234,24 @@ func (b *backedUp) isAsItWas() {
 		})
 		for range 3 { // from the renderer, and from the copy
 			for path, was := range b.pages {
-				if is := b.mainOf(edge, path); is != was {
+				is := ""
+				testenv.Eventually(t, path+" is answered, and not by a stale copy", func() bool {
+					is = b.mainOf(edge, path)
+					return is != ""
+				})
+				if is != was {
 					t.Errorf("edge %d: %s is\n%s\nand was at the backup\n%s", edge, path, is, was)
 				}
 			}
-			for _, path := range b.lost {
-				if shown := b.visitor.get(edge, path); shown.status != http.StatusNotFound {
-					t.Errorf("edge %d: %s, which came after the backup, is answered with %d", edge, path, shown.status)
+			for _, path := range append(slices.Clone(b.lost), b.picture) {
+				status := 0
+				testenv.Eventually(t, path+" is answered", func() bool {
+					status = b.visitor.get(edge, path).status
+					return status < http.StatusInternalServerError
+				})
+				if status != http.StatusNotFound {
+					t.Errorf("edge %d: %s, which came after the backup, is answered with %d", edge, path, status)
 				}
-			}
-			if shown := b.visitor.get(edge, b.picture); shown.status != http.StatusNotFound {
-				t.Errorf("edge %d: a picture that came after the backup is answered with %d", edge, shown.status)
 			}
 		}
 	}

@@ -166,7 +166,7 @@ func TestPicturesMove(t *testing.T) {
 	pool, err := pgxpool.New(t.Context(), was.Services.Postgres)
 	must(t, err)
 	t.Cleanup(pool.Close)
-	_, err = store.RemoveUnknown(t.Context(), pool, pictures.OnlyIn(t.Context(), to, from))
+	_, err = store.RemoveUnknown(t.Context(), pool, pictures.IDs(t.Context(), to))
 	must(t, err)
 	_, err = pool.Exec(t.Context(), "UPDATE unused_images SET due_at = '-infinity'") // without the wait of 30 s
 	must(t, err)

@@ -27,7 +27,7 @@ func deployOf(shot Snapshot) Deploy {
 		words = append(words, fmt.Sprintf("%s on %d", version, n))
 	}
 	slices.Sort(words)
-	developing := slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(w, develVersion) })
+	developing := !slices.ContainsFunc(words, func(w string) bool { return !strings.HasPrefix(w, develVersion) })
 	switch len(count) {
 	case 0:
 		return Deploy{Text: "Nobody answers on the bus."}

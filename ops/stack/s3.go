@@ -61,15 +61,17 @@ func StartS3(ctx context.Context, program, dir string, output io.Writer) (*S3, e
 // keys is the file with the keys of the server.
 func (s *S3) keys() string { return filepath.Join(s.dir, "keys") }
 
-func (s *S3) start(ctx context.Context) (err error) {
+func (s *S3) start(ctx context.Context) error {
 	cmd := exec.Command(s.program, "--port", s.addr, "--health", "/health", "--quiet",
 		"--iam-dir", filepath.Join(s.dir, "accounts"),
 		"posix", "--sidecar", filepath.Join(s.dir, "notes"), filepath.Join(s.dir, "buckets"))
 	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY_ID="+s3Access, "ROOT_SECRET_ACCESS_KEY="+s3Secret)
 	cmd.Stdout, cmd.Stderr = s.output, s.output
-	if s.child, err = StartChild(cmd, syscall.SIGKILL); err != nil {
+	child, err := StartChild(cmd, syscall.SIGKILL)
+	if err != nil {
 		return err
 	}
+	s.child = child
 	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	ctx, cancel := context.WithTimeout(ctx, s3Start)
 	defer cancel()
@@ -125,6 +127,9 @@ func (s *S3) Addr() string { return s.addr }
 
 // Kill ends the server as a crash does, and waits for it.
 func (s *S3) Kill() error {
+	if s.child == nil { // it could not be started
+		return nil
+	}
 	if err := s.child.Signal(syscall.SIGKILL); err != nil {
 		return err
 	}

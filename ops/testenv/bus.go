@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
 
 	"flickrkillr/ops/stack"
@@ -143,4 +144,13 @@ func (a *busAccess) make(dir string) (err error) {
 	}
 	a.anySeed = filepath.Join(dir, "any.nk")
 	return os.WriteFile(a.anySeed, seed, 0o600)
+}
+
+// KeepStreams makes a stream that stays, for tests that delete one and make it anew: with its last stream, nats-server
+// removes an account's directory, also while another stream is made in it.
+func KeepStreams(t testing.TB, js jetstream.JetStream) {
+	t.Helper()
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "STAYS"}); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -41,7 +41,7 @@ var errOtherBytes = errors.New("pictures: the copy has other bytes")
 //
 // Pictures move while a site serves if its renderers use [Both], with to as the first place, when Copy begins. What is
 // put then is there. What is deleted meanwhile may be put by Copy after that. Copy deletes nothing, as the same file
-// may have been uploaded again: see [OnlyIn].
+// may have been uploaded again: see [IDs].
 //
 // Copy calls report, one call at a time, after each file. Files that are staged are not copied.
 func Copy(ctx context.Context, from, to Files, report func(Copied)) (Copied, error) {
@@ -97,14 +97,14 @@ func copyAll(
 	return c.so, cmp.Or(err, listing, c.damage)
 }
 
-// OnlyIn gives the ids of pictures of which a place has files that another one has not. After a [Copy] these are new
-// ones and, if a photo was deleted meanwhile, or during an earlier copy that was cut short, ones that must go.
-func OnlyIn(ctx context.Context, place, other Files) iter.Seq2[string, error] {
+// IDs gives the ids of pictures of which a place has files. After a [Copy] these may be ones that must go: a photo was
+// deleted meanwhile, or during an earlier copy that was cut short, or before the dump that a backup is restored with.
+func IDs(ctx context.Context, place Files) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		last := ""
-		for f, err := range inBoth(ctx, place, other, "") {
-			id, _, _ := strings.Cut(f.first.Name, ".")
-			if err == nil && (f.second.Name != "" || id == last) {
+		for f, err := range place.List(ctx, "") {
+			id, _, _ := strings.Cut(f.Name, ".")
+			if err == nil && id == last {
 				continue
 			}
 			if last = id; !yield(id, err) {

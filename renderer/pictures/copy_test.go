@@ -118,15 +118,15 @@ func TestCopyOfWhatIsDeleted(t *testing.T) {
 			t.Errorf("%d: %+v, %v", i, so, err)
 		}
 		for range 2 {
-			var only []string
-			for id, err := range pictures.OnlyIn(t.Context(), to, from) {
+			var ids []string
+			for id, err := range pictures.IDs(t.Context(), to) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				only = append(only, id)
+				ids = append(ids, id)
 			}
-			if !slices.Equal(only, []string{id}) {
-				t.Errorf("%d: the new place alone has %v, want %s", i, only, id)
+			if !slices.Contains(ids, id) || len(slices.Compact(slices.Clone(ids))) != len(ids) {
+				t.Errorf("%d: the new place has %v, want %s among them", i, ids, id)
 			}
 			if _, err := pictures.Copy(t.Context(), from, to, ignore); err != nil {
 				t.Fatal(err)

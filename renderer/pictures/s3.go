@@ -225,7 +225,7 @@ func (b *Bucket) remove(ctx context.Context, key string) error {
 // removeAll deletes objects, by one request for each thousand.
 func (b *Bucket) removeAll(ctx context.Context, keys iter.Seq[string]) error {
 	return b.do(ctx, askLimit, func(ctx context.Context) error {
-		results, err := b.client.RemoveObjectsWithIter(ctx, b.name, func(yield func(minio.ObjectInfo) bool) {
+		results, err := b.once.RemoveObjectsWithIter(ctx, b.name, func(yield func(minio.ObjectInfo) bool) {
 			for key := range keys {
 				if !yield(minio.ObjectInfo{Key: b.prefix + key}) {
 					return

@@ -40,11 +40,12 @@ type Config struct {
 	// With Failover: a visitor who waits so long for an answer's first byte, or loses the answer on the way, asks the
 	// next edge for the page, each edge once; and connects to the next one too when the first takes a moment. 0: the
 	// visitor waits for Timeout.
-	Patience time.Duration
-	HTTP2    bool // one connection of HTTP/2, without TLS (h2c) or with it
-	Streams  int  // with HTTP2 and KeepConnections: visitors who share a connection, 0 is 1
-	Viewport Viewport
-	Screens  float64 // lazy pictures are fetched within this many screens of a page, 0 is 2.5
+	Patience  time.Duration
+	raceAfter time.Duration // after how long without a connection the next edge is tried too; 0: connectPatience
+	HTTP2     bool          // one connection of HTTP/2, without TLS (h2c) or with it
+	Streams   int           // with HTTP2 and KeepConnections: visitors who share a connection, 0 is 1
+	Viewport  Viewport
+	Screens   float64 // lazy pictures are fetched within this many screens of a page, 0 is 2.5
 
 	// SignedIn is how many percent of the visitors are signed in. Each of these sends one of Cookies, a header field
 	// Cookie, with every request.

@@ -261,16 +261,16 @@ func TestAnEdgeThatIsSilent(t *testing.T) {
 	}{
 		"another edge answers":        {[]http.HandlerFunc{silent, serve}, kindTimeout, 0},
 		"another edge answers wholly": {[]http.HandlerFunc{lost, serve}, kindCut, 0},
-		"none answers":                {[]http.HandlerFunc{lost, silent}, kindCut, 1},
+		"none answers":                {[]http.HandlerFunc{lost, lost}, kindCut, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg := some(listen(t, c.edges[0]), 1)
 			cfg.Edges = append(cfg.Edges, listen(t, c.edges[1]))
 			cfg.PagesOnly, cfg.VisitPages, cfg.Failover = true, 1, true
-			cfg.Patience, cfg.Timeout = 50*time.Millisecond, 30*time.Second
-			if c.failed > 0 {
-				cfg.Timeout = 100 * time.Millisecond
+			cfg.Patience, cfg.Timeout, cfg.raceAfter = 30*time.Second, time.Minute, time.Minute
+			if c.tries == kindTimeout {
+				cfg.Patience = 50 * time.Millisecond
 			}
 			res := mustRun(t, cfg)
 			if res.Failed != c.failed || res.Pages != 1 || len(res.Tries) != 1 || res.Tries[0].Kind != c.tries ||

@@ -60,6 +60,7 @@ type http1 struct {
 
 type http1Conn struct {
 	net.Conn
+	at      int32  // which of the edges
 	host    string // as in the Host header
 	reader  *bufio.Reader
 	accept  string // encodings of bodies
@@ -78,12 +79,12 @@ func (c *http1) url() string { return c.edges[c.at.Load()].url }
 // get asks the edge at hand; with patience then the next ones.
 func (c *http1) get(ctx context.Context, slot int, path string, buf []byte) (answer, []byte, error) {
 	for try := 1; ; try++ {
-		at, patience := c.at.Load(), c.cfg.Timeout
+		patience := c.cfg.Timeout
 		last := c.cfg.Patience == 0 || try >= len(c.edges)
 		if !last {
 			patience = min(patience, c.cfg.Patience)
 		}
-		a, grown, err := c.try(ctx, slot, path, buf, patience)
+		a, at, grown, err := c.try(ctx, slot, path, buf, patience)
 		buf = grown
 		unreachable := (*failure)(nil)
 		if err == nil || last || ctx.Err() != nil || errors.As(err, &unreachable) { // none of the edges
@@ -97,9 +98,9 @@ func (c *http1) get(ctx context.Context, slot int, path string, buf []byte) (ans
 // leave makes the next edge the one at hand, unless another slot has done so.
 func (c *http1) leave(at int32) { c.at.CompareAndSwap(at, (at+1)%int32(len(c.edges))) }
 
-// try asks for a path. patience bounds the time until the first byte of the answer.
+// try asks an edge for a path. patience bounds the time until the first byte of the answer.
 func (c *http1) try(ctx context.Context, slot int, path string, buf []byte, patience time.Duration) (
-	answer, []byte, error,
+	a answer, at int32, grown []byte, err error,
 ) {
 	for {
 		conn := c.conns[slot]
@@ -107,7 +108,7 @@ func (c *http1) try(ctx context.Context, slot int, path string, buf []byte, pati
 		if !kept {
 			var err error
 			if conn, err = c.open(ctx); err != nil {
-				return answer{}, buf, err
+				return answer{}, 0, buf, err
 			}
 			c.conns[slot] = conn
 		}
@@ -121,7 +122,7 @@ func (c *http1) try(ctx context.Context, slot int, path string, buf []byte, pati
 			c.repeated.Add(1) // as browsers do: the server closed it between two requests (RFC 9112, 9.3.1)
 			continue
 		}
-		return a, buf, err
+		return a, conn.at, buf, err
 	}
 }
 
@@ -132,7 +133,7 @@ func (c *http1) open(ctx context.Context) (conn *http1Conn, err error) {
 	}
 	for range c.edges {
 		at := c.at.Load()
-		if conn, err = c.openTo(ctx, c.edges[at]); err == nil || ctx.Err() != nil {
+		if conn, err = c.openTo(ctx, at); err == nil || ctx.Err() != nil {
 			break
 		}
 		c.leave(at)
@@ -140,18 +141,18 @@ func (c *http1) open(ctx context.Context) (conn *http1Conn, err error) {
 	return conn, err
 }
 
-func (c *http1) openTo(ctx context.Context, to edge) (*http1Conn, error) {
-	nc, err := c.connect(ctx, to)
+func (c *http1) openTo(ctx context.Context, at int32) (*http1Conn, error) {
+	nc, err := c.connect(ctx, c.edges[at])
 	if err != nil {
 		return nil, err
 	}
-	return c.newConn(ctx, to, nc), nil
+	return c.newConn(ctx, at, nc), nil
 }
 
-// newConn is for requests to an edge, by a connection to it.
-func (c *http1) newConn(ctx context.Context, to edge, nc net.Conn) *http1Conn {
-	conn := &http1Conn{Conn: nc, host: to.host, reader: bufio.NewReaderSize(nc, 4096), accept: c.cfg.accepted(),
-		cookie: c.cookie}
+// newConn is for requests to one of the edges, by a connection to it.
+func (c *http1) newConn(ctx context.Context, at int32, nc net.Conn) *http1Conn {
+	conn := &http1Conn{Conn: nc, at: at, host: c.edges[at].host, reader: bufio.NewReaderSize(nc, 4096),
+		accept: c.cfg.accepted(), cookie: c.cookie}
 	conn.forget = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // ends what waits
 	return conn
 }

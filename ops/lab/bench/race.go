@@ -40,7 +40,7 @@ func (c *http1) race(ctx context.Context) (*http1Conn, error) {
 				outcomes <- outcome{at, conn, err}
 			}()
 			if begun < n {
-				next.Reset(connectPatience)
+				next.Reset(cmp.Or(c.cfg.raceAfter, connectPatience))
 			}
 		case o := <-outcomes:
 			ended++
@@ -55,7 +55,7 @@ func (c *http1) race(ctx context.Context) (*http1Conn, error) {
 					c.tries.add(c.edges[at].url, cmp.Or(errs[at], error(&failure{kindConnect, errNoConnection})))
 				}
 				c.at.CompareAndSwap(first, o.at)
-				return c.newConn(ctx, c.edges[o.at], o.conn), nil
+				return c.newConn(ctx, o.at, o.conn), nil
 			}
 			errs[o.at] = o.err
 			if begun < n {

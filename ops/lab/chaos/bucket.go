@@ -91,7 +91,10 @@ func (b *bucketServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			panic(http.ErrAbortHandler)
 		}
-		r = r.Clone(context.WithoutCancel(r.Context()))
+		// Its end would be that of the client, if it had none: ReverseProxy asks CloseNotifier then.
+		whole, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+		defer cancel()
+		r = r.Clone(whole)
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		time.Sleep(late)
 	}
