@@ -141,8 +141,8 @@ func TestPostgresReady(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			script := service(t, "postgres.sh", "/var/lib/killr-postgres/data", dir, "/etc/killr/credentials/postgres", dir,
-				"/usr/lib/postgresql/$version/bin", dir, "-lt 100", "-lt 1")
+			script := service(t, "postgres.sh", "/var/lib/killr-postgres/data", dir,
+				"/etc/killr/credentials/postgres", dir, "/usr/lib/postgresql/$version/bin", dir, "-lt 100", "-lt 1")
 			out, err := run(t, script, dir, []string{"ADDRESS=127.0.0.1", "MEMBERS=127.0.0.1"}, "ready")
 			if (err == nil) != c.good {
 				t.Errorf("%v: %s", err, out)
