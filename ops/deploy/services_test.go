@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -110,6 +111,30 @@ func TestServiceExposure(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v: %s", role, err, out)
 		}
+	}
+}
+
+// TestServiceSeesItsProcesses: what goes on when the main process of a service dies is not hidden from the next one,
+// which is in another user namespace, and sees there no process that ProtectProc hides.
+func TestServiceSeesItsProcesses(t *testing.T) {
+	t.Parallel()
+	some := false
+	for _, role := range serviceOrder {
+		text, err := serviceUnits.ReadFile("services/" + unitOf(role, ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(string(text), "\n")
+		if !slices.Contains(lines, "KillMode=process") {
+			continue
+		}
+		some = true
+		if !slices.Contains(lines, "ProtectProc=default") {
+			t.Errorf("%s has processes that go on, and does not see them", unitOf(role, ""))
+		}
+	}
+	if !some {
+		t.Error("no service has processes that go on")
 	}
 }
 

@@ -4,7 +4,8 @@ config=/etc/killr/credentials/postgres/patroni
 try=0
 while [ $try -lt 60 ]; do
 	try=$((try + 1))
-	members=$(timeout 20 patronictl -c $config list -f tsv | tail -n +2 | cut -f 2,4,5 | tr ' ' _)
+	# While etcd has no leader it does not answer.
+	members=$(timeout 20 patronictl -c $config list -f tsv | tail -n +2 | cut -f 2,4,5 | tr ' ' _) || true
 	if [ "$(awk '$2 == "Leader" { print $1 }' <<<"$members")" != "$1" ]; then
 		# Another one is, or nobody is for a moment.
 		if awk '$2 == "Leader"' <<<"$members" | grep -q .; then exit 0; fi

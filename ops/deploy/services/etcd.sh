@@ -6,9 +6,32 @@
 set -euo pipefail
 data=/var/lib/killr-etcd
 joins=$data/joins # the voters that it begins among, once they know it
+OTHERS=${OTHERS-} # one voter alone has none
 export ETCDCTL_API=3 ETCDCTL_ENDPOINTS=$OTHERS ETCDCTL_CACERT=$CREDENTIALS_DIRECTORY/killr_ca
 export ETCDCTL_CERT=$CREDENTIALS_DIRECTORY/killr_cert ETCDCTL_KEY=$CREDENTIALS_DIRECTORY/killr_key
 ask() { etcdctl --dial-timeout=1s --command-timeout=4s "$@"; }
+
+# insist asks until it is done. Voters change their number only when all of them have been connected for 5 s.
+insist() {
+	for _ in $(seq 15); do
+		if ask "$@"; then return; fi
+		sleep 1
+	done
+	return 1
+}
+
+# away reports whether a voter's machine cannot be reached, as while this one has no network yet after its boot. Where
+# only etcd does not run, connections are refused.
+away() {
+	local url host port said
+	for url in ${OTHERS//,/ }; do
+		host=${url#https://} port=${url##*:}
+		host=${host%:*} host=${host#\[} host=${host%\]}
+		said=$(LC_ALL=C timeout 2 bash -c ': <"/dev/tcp/$0/$1"' "$host" "$port" 2>&1) ||
+			[[ $said = *refused* ]] || return 0
+	done
+	return 1
+}
 
 # join makes this one a voter.
 join() {
@@ -23,16 +46,21 @@ join() {
 			continue
 		fi
 		echo "removing the voter ${name:-that did not begin} at $peer"
-		ask member remove "$id"
+		insist member remove "$id"
 	done <<<"$1"
 	if [ $first = no ]; then echo "its data is gone: it begins as another voter"; fi
-	ask member add "$NAME" --peer-urls="$PEER" | sed -n 's/^ETCD_INITIAL_CLUSTER="\(.*\)"$/\1/p' >"$joins.new"
+	insist member add "$NAME" --peer-urls="$PEER" | sed -n 's/^ETCD_INITIAL_CLUSTER="\(.*\)"$/\1/p' >"$joins.new"
 	mv -T "$joins.new" "$joins"
 }
 
 state=new
-if [ ! -e $data/data/member ] && [ ! -e $joins ] && [ -n "$OTHERS" ] && there=$(ask member list 2>/dev/null); then
-	join "$there"
+if [ ! -e $data/data/member ] && [ ! -e $joins ] && [ -n "$OTHERS" ]; then
+	# If it began as a new one while others serve, they would take it for the one that it was, and it would end.
+	until there=$(ask member list 2>/dev/null); do
+		if [ $SECONDS -ge 30 ] || ! away; then break; fi
+		sleep 1
+	done
+	if [ -n "$there" ]; then join "$there"; fi
 fi
 if [ -e $joins ]; then
 	state=existing

@@ -19,6 +19,13 @@ has_primary() {
 		psql --no-psqlrc --quiet --command 'SELECT 1' >/dev/null 2>&1
 }
 
+# recovers reports whether a PostgreSQL runs here, which may not answer for long after a crash. The number in its file
+# is negative while Patroni recovers it in a process alone.
+recovers() {
+	local pid
+	pid=$(head -n 1 $data/postmaster.pid 2>/dev/null) && [ "$(cat "/proc/${pid#-}/comm" 2>/dev/null)" = postgres ]
+}
+
 case $1 in
 run)
 	for key in ca cert key; do # patronictl of root reads them, too
@@ -27,7 +34,7 @@ run)
 	exec patroni "$CREDENTIALS_DIRECTORY/killr_patroni"
 	;;
 ready)
-	for _ in $(seq 200); do
+	while [ $SECONDS -lt 100 ]; do
 		if pg_isready --quiet --host "$ADDRESS" && has_primary; then
 			# What all members share is kept in etcd, where an older configuration may have put it.
 			timeout 20 patronictl -c $secrets/patroni edit-config --quiet --force --replace $secrets/shared killr || true
@@ -35,15 +42,17 @@ ready)
 		fi
 		sleep 0.5
 	done
-	if has_primary; then
-		echo "this replica is not ready yet: it copies the database for as long as that takes"
+	if recovers || has_primary; then # systemd would end it, and what it has done were to be done again
+		echo "PostgreSQL is not ready yet: it recovers, waits for others, or copies the database, however long that takes"
 		exit 0
 	fi
-	echo "PostgreSQL has no primary" >&2
+	echo "PostgreSQL does not run here, and has no primary" >&2
 	exit 1
 	;;
 make)
 	psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --dbname "$2" <<-'END'
+		SET log_min_duration_statement = -1; -- the log is to have no password, however slow or wrong this is
+		SET log_min_error_statement = panic;
 		\set password `cat "$CREDENTIALS_DIRECTORY/killr_site-password"`
 		CREATE ROLE killr LOGIN PASSWORD :'password';
 		CREATE DATABASE killr OWNER killr;
