@@ -62,8 +62,10 @@ func TestFailover(t *testing.T) {
 			was = o.primary(t)
 		})
 		changes.await(t)
+		began := time.Now()
 		fault(was)
 		changes.await(t)
+		t.Logf("%s lost its primary: changes are taken again after %.1f s", was.Name, time.Since(began).Seconds())
 		changes.hold(t, func() {
 			if now := o.primary(t); now == was {
 				t.Errorf("%s is the primary again", now.Name)
