@@ -57,21 +57,27 @@ func drop(t testing.TB, b *tab, paths []string, files int, limit time.Duration) 
 	return d
 }
 
-// dispatchDrop drops paths on a page, and has its longest task noted from now on.
+// dispatchDrop drops paths on a page, and has its longest task noted from now on. Before it drops them it waits until
+// the page has said that it takes them: a browser that has not heard so lets nothing fall.
 func dispatchDrop(b *tab, paths []string) {
 	b.t.Helper()
 	ask[int](b, `(window.longest = 0, new PerformanceObserver((l) => { for (const e of l.getEntries())
-		longest = Math.max(longest, e.duration) }).observe({ type: "longtask" }), 0)`)
-	b.do(chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
-		for _, what := range []input.DispatchDragEventType{"dragEnter", "dragOver", "drop"} {
+		longest = Math.max(longest, e.duration) }).observe({ type: "longtask" }),
+		window.hovers = 0, addEventListener("dragover", () => hovers++), 0)`)
+	send := func(what input.DispatchDragEventType) {
+		b.do(chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
 			data := &input.DragData{Items: []*input.DragDataItem{}, Files: paths, DragOperationsMask: 1}
 			drag := input.DispatchDragEventParams{Type: what, X: 100, Y: 100, Data: data}
-			if _, err := cdp.Call(ctx, tab, input.DispatchDragEvent, drag); err != nil {
-				return err
-			}
-		}
-		return nil
-	}))
+			_, err := cdp.Call(ctx, tab, input.DispatchDragEvent, drag)
+			return err
+		}))
+	}
+	send("dragEnter")
+	for range 2 { // the answer to the first one has come with the second
+		send("dragOver")
+		b.becomes(`hovers > 0 && !(window.hovers = 0)`)
+	}
+	send("drop")
 }
 
 // longestTaskOfBrowser is the longest task of dropping paths on a page that takes a drop and does nothing else.
