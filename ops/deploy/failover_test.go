@@ -57,20 +57,14 @@ func TestFailover(t *testing.T) {
 		},
 	} {
 		var was *fleet.Machine
-		changes.hold(t, func() {
-			o.inStep(t)
-			was = o.primary(t)
-		})
+		changes.hold(t, func() { was = o.inStep(t) })
 		changes.await(t)
 		began := time.Now()
 		fault(was)
 		changes.await(t)
 		t.Logf("%s lost its primary: changes are taken again after %.1f s", was.Name, time.Since(began).Seconds())
-		changes.hold(t, func() {
-			if now := o.primary(t); now == was {
-				t.Errorf("%s is the primary again", now.Name)
-			}
-		})
+		changes.hold(t, func() { o.primary(t, was) })
+		changes.await(t)
 	}
 	visits.end()
 	if len(visits.failed) > 0 {
@@ -102,7 +96,6 @@ func (o *operator) moveDatabase(t testing.TB) {
 	o.must(t, o.program, "deploy")
 	o.own = o.on(o.hosts[0], "cat /etc/killr/credentials/renderer/postgres")
 	o.populate(t)
-	o.inStep(t)
 }
 
 // connect connects to the site's database.
@@ -143,28 +136,36 @@ func (o *operator) members() []string {
 	return nil
 }
 
-// primary waits until PostgreSQL has a primary, and returns its host.
-func (o *operator) primary(t testing.TB) (host *fleet.Machine) {
+// primary waits until PostgreSQL has a primary, on another host than some, and returns its host.
+func (o *operator) primary(t testing.TB, but ...*fleet.Machine) (host *fleet.Machine) {
 	t.Helper()
 	testenv.Within(t, 2*time.Minute, "PostgreSQL has a primary", func() bool {
-		for _, line := range o.members() {
-			i := slices.IndexFunc(o.hosts, func(m *fleet.Machine) bool { return line == m.Name+" Leader running" })
-			if i >= 0 {
-				host = o.hosts[i]
-				return true
-			}
-		}
-		return false
+		host = o.leader(o.members())
+		return host != nil && !slices.Contains(but, host)
 	})
 	return host
 }
 
-// inStep waits until a replica has all acknowledged changes.
-func (o *operator) inStep(t testing.TB) {
+// leader is the host of PostgreSQL's primary among members; nil: there is none.
+func (o *operator) leader(members []string) *fleet.Machine {
+	i := slices.IndexFunc(o.hosts, func(m *fleet.Machine) bool {
+		return slices.Contains(members, m.Name+" Leader running")
+	})
+	if i < 0 {
+		return nil
+	}
+	return o.hosts[i]
+}
+
+// inStep waits until a replica has all acknowledged changes of a primary, and returns the host of that.
+func (o *operator) inStep(t testing.TB) (primary *fleet.Machine) {
 	t.Helper()
 	testenv.Within(t, 3*time.Minute, "a replica is in step", func() bool {
-		return slices.ContainsFunc(o.members(), func(line string) bool {
+		members := o.members()
+		primary = o.leader(members)
+		return primary != nil && slices.ContainsFunc(members, func(line string) bool {
 			return strings.Contains(line, " Sync_Standby ") && !strings.Contains(line, "stopped")
 		})
 	})
+	return primary
 }
