@@ -130,9 +130,15 @@ func TestStaticcheck(t *testing.T) {
 	}
 }
 
-// TestShell parses every shell script: .ci/run and what setup runs as root.
+// TestShell parses every shell script: .ci/run, what setup runs as root, and what hosts run, which have bash.
 func TestShell(t *testing.T) {
 	t.Parallel()
-	sources(t, ".sh", func(path string, _ []byte) { mustSayNothing(t, "sh", "-n", path) })
+	sources(t, ".sh", func(path string, _ []byte) {
+		shell := "sh"
+		if strings.HasPrefix(path, "ops/deploy/") {
+			shell = "bash"
+		}
+		mustSayNothing(t, shell, "-n", path)
+	})
 	mustSayNothing(t, "bash", "-n", ".ci/run")
 }
