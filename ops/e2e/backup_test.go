@@ -29,11 +29,16 @@ func backupCommands(t *testing.T) (backup, restore string) {
 	must(t, err)
 	_, section, _ := strings.Cut(string(readme), "\n## Backup and restore\n")
 	section, _, _ = strings.Cut(section, "\n## ")
-	blocks := regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(section, -1)
+	var blocks []string // what the role postgres needs before is another one
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(section, -1) {
+		if strings.Contains(block[1], "DATABASE_URL=") {
+			blocks = append(blocks, block[1])
+		}
+	}
 	if len(blocks) != 2 {
 		t.Fatalf("the README has %d blocks of commands about backups", len(blocks))
 	}
-	return blocks[0][1], blocks[1][1]
+	return blocks[0], blocks[1]
 }
 
 // runShell runs commands of the README with this database and these folders.
