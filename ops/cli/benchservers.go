@@ -14,8 +14,8 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// measuredServers are the processes on this machine whose time a benchmark measures: the running `up` with all that it
-// has started, and roles of its site that were started beside it. Without an `up` there is none.
+// measuredServers are the processes on this machine whose time a benchmark measures: a running `up`, all that it has
+// started, and roles that were started beside it for the same site. If no `up` runs, the list is empty.
 func measuredServers(s *session) []bench.Server {
 	pid, ok := stack.Holder(s.data)
 	if !ok {

@@ -261,7 +261,8 @@ func (d *deployment) checkMove() error {
 	}
 	if serves && len(d.Site.with(rolePostgres)) > 0 {
 		return errors.New("renderers use a database that is not of the role postgres, which begins with an empty " +
-			"one: stop them by `killr scale renderer=0`, dump the database, deploy, restore the dump, and start them again")
+			"one: stop them by `killr scale renderer=0`, dump the database, deploy, restore the dump, " +
+			"and start them again")
 	}
 	return nil
 }

@@ -129,7 +129,8 @@ func (s *Store) reserve(ctx context.Context, image string, reserved func() (*Out
 	ask := func(ctx context.Context) (removed bool, err error) {
 		err = s.pool.QueryRow(ctx, `
 			SELECT coalesce(bool_or(u.tried_at IS NOT NULL AND u.due_at > clock_timestamp()), false)
-			FROM (SELECT tried_at, due_at FROM unused_images WHERE image_id = $1 ORDER BY id FOR KEY SHARE NOWAIT) AS u`,
+			FROM (SELECT tried_at, due_at FROM unused_images WHERE image_id = $1
+				ORDER BY id FOR KEY SHARE NOWAIT) AS u`,
 			image).Scan(&removed)
 		if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == lockNotAvailable {
 			return true, nil

@@ -16,11 +16,11 @@ CREATE TABLE heartbeat (
 INSERT INTO heartbeat DEFAULT VALUES;
 
 -- +goose StatementBegin
--- Renderers call it on each connection before they use it. After a failover the first call announces that everything may
--- have changed, and the others wait for it. The versions of lost changes are not given out again: those that follow begin a
--- million after the clock and after the last one that this server has seen, so after what it may lack. It is not more, so
--- that a dump restored into a new server, whose versions begin at the clock, is soon ahead of these. Returns whether this
--- is a standby, a primary that is known, or one that was new.
+-- Renderers call it on each connection before they use it. After a failover the first call announces that everything
+-- may have changed, and the others wait for it. Versions of lost changes are not given out again: those that follow
+-- begin a million after the clock, and after the last one that this server has seen. So they come after what it may
+-- lack. It is not more, so that a dump restored into a new server is soon ahead of these: its versions begin at the
+-- clock. Returns whether this is a standby, a primary that is known, or one that was new.
 CREATE FUNCTION adopt_timeline() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     its_timeline text;

@@ -42,9 +42,9 @@ END $$;
 -- Says that this database was restored. Renderers find that out by themselves of a dump (pg_restore). Whoever restores
 -- the files of a PostgreSQL, or a dump of a release that has no column place, calls it: SELECT after_restore().
 --
--- Versions begin at the clock in microseconds then, and not in milliseconds: so they are ahead whatever failovers since
--- the backup have added, and also when it is restored once more. For the same reason numbers of rows go on 10 further for
--- each second; they begin again after five days, as the sitemap has a part for each 5,000.
+-- Versions then begin at the clock in microseconds, not in milliseconds. So they are ahead of what failovers since the
+-- backup have added, also when it is restored once more. For the same reason the numbers of rows go on 10 further for
+-- each second. They begin again after five days, as the sitemap has a part for each 5,000.
 CREATE FUNCTION after_restore() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM outrun((extract(epoch FROM clock_timestamp()) * 1000000)::bigint,

@@ -16,7 +16,9 @@ for dir in /opt/killr/configs/*/; do
 		hash=$(sed -n 's/^KILLR_CONFIG="\(.*\)"$/\1/p' "$dir/etc/killr/$role.env" 2>/dev/null || true)
 		if [ -n "$hash" ]; then roles="$roles $role=$hash"; fi
 	done
-	if [ -e "$dir/etc/killr/https" ] || [ -e "$dir/etc/killr/credentials/edge/tls-cert" ]; then roles="$roles https=1"; fi
+	if [ -e "$dir/etc/killr/https" ] || [ -e "$dir/etc/killr/credentials/edge/tls-cert" ]; then
+		roles="$roles https=1"
+	fi
 	echo "config $(basename "$dir")$roles"
 done
 if [ -L /opt/killr/current ]; then echo "current $(basename "$(readlink /opt/killr/current)")"; fi
@@ -67,7 +69,8 @@ systemctl list-units --all --plain --no-legend 'killr-*.service' | while read -r
 	if [ "$MainPID" != 0 ]; then
 		exe=$(readlink "/proc/$MainPID/exe" || true)
 		case $exe in /opt/killr/releases/*/killr) release=$(basename "$(dirname "$exe")") ;; esac
-		config=$(tr '\0' '\n' 2>/dev/null <"/proc/$MainPID/environ" | sed -n 's/^KILLR_CONFIG=//p' || true) # it may have ended
+		# It may have ended.
+		config=$(tr '\0' '\n' 2>/dev/null <"/proc/$MainPID/environ" | sed -n 's/^KILLR_CONFIG=//p' || true)
 	fi
 	echo "unit $unit ${ActiveState:--} ${UnitFileState:--} $MainPID $release ${config:--}"
 done

@@ -1,8 +1,8 @@
 # etcd.sh: becomes etcd, as one of the voters that begin together, or as another voter of those that there are.
 #
 # A voter with data knows the others. One without asks them whether they serve. If they do, and it was one of them, its
-# disk was lost; then it comes as another one. Those that are not to be voters any more it removes first, so that most of
-# the rest remain enough.
+# disk was lost: it joins as a new voter. First it removes voters that are to be none any more, so that most of those
+# that are left still run.
 set -euo pipefail
 data=/var/lib/killr-etcd
 joins=$data/joins # the voters that it begins among, once they know it

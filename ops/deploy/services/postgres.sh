@@ -37,13 +37,14 @@ ready)
 	while [ $SECONDS -lt 100 ]; do
 		if pg_isready --quiet --host "$ADDRESS" && has_primary; then
 			# What all members share is kept in etcd, where an older configuration may have put it.
-			timeout 20 patronictl -c $secrets/patroni edit-config --quiet --force --replace $secrets/shared killr || true
+			timeout 20 patronictl -c $secrets/patroni edit-config --quiet --force --replace $secrets/shared \
+				killr || true
 			exit 0
 		fi
 		sleep 0.5
 	done
-	if recovers || has_primary; then # systemd would end it, and what it has done were to be done again
-		echo "PostgreSQL is not ready yet: it recovers, waits for others, or copies the database, however long that takes"
+	if recovers || has_primary; then # if this failed, systemd would end it, and it would have to begin anew
+		echo "PostgreSQL is not ready yet: it recovers, waits for others, or copies the database"
 		exit 0
 	fi
 	echo "PostgreSQL does not run here, and has no primary" >&2

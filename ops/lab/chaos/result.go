@@ -51,7 +51,7 @@ type Seen struct {
 	Bad      int64           `json:"bad"`
 	Kinds    []bench.Failure `json:"kinds"`                  // of bad answers
 	Tries    []bench.Failure `json:"failed_tries,omitempty"` // after which another edge was asked
-	Refused  bench.Times     `json:"refused"`                // 503 that say when to retry; bad unless the load allows them
+	Refused  bench.Times     `json:"refused"`                // 503 that say when to retry; bad unless allowed
 	Stale    int64           `json:"stale"`
 	Right    float64         `json:"right_per_second"` // right answers
 	Times    bench.Times     `json:"times"`            // of right answers and timeouts
