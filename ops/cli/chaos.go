@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -27,7 +26,7 @@ type chaosCommand struct {
 	Row      []string      `enum:"${rows}" placeholder:"NAME" help:"Run only this row of the catalogue; repeat it for several. --list shows the names."`
 	List     bool          `help:"List the rows of the catalogue, with --fleet of that one, and run none."`
 	Duration time.Duration `default:"1m" min:"1s" max:"24h" placeholder:"TIME" help:"Time to load the site in each row (default ${default}). A fault takes at most half of it. With --fleet: the least time; each machine has its turn."`
-	Rate     float64       `min:"0" placeholder:"N" help:"Pages begun per second, whether or not the site keeps up (default: 500; with --fleet 100, as three machines share this computer)."`
+	Rate     *float64      `min:"1" placeholder:"N" help:"Pages begun per second, whether or not the site keeps up (default: 500; with --fleet 100, as three machines share this computer)."`
 	Control  bool          `help:"After each row run its control: the same row on a site without the mechanism that protects visitors, which must miss the target. Most controls are built from the source tree, which must be the working directory, and need Go."`
 	JSON     bool          `name:"json" help:"Print the result as JSON instead of a table."`
 	Markdown bool          `help:"Print the result as a Markdown table."`
@@ -69,8 +68,14 @@ func (c *chaosCommand) Run(s *session) (err error) {
 		}
 		return table.Flush()
 	}
-	c.Rate = cmp.Or(c.Rate, map[bool]float64{false: 500, true: 100}[c.Fleet])
-	cfg := chaos.Config{Rows: rows, Rate: c.Rate, Duration: c.Duration, Control: c.Control, Logger: s.log,
+	perSecond := 500.0
+	switch {
+	case c.Rate != nil:
+		perSecond = *c.Rate
+	case c.Fleet:
+		perSecond = 100
+	}
+	cfg := chaos.Config{Rows: rows, Rate: perSecond, Duration: c.Duration, Control: c.Control, Logger: s.log,
 		Progress: s.logProgress()}
 	if len(c.Edge) > 0 {
 		return c.breakRunning(s, cfg)

@@ -203,7 +203,7 @@ func TestNumbersHaveLimits(t *testing.T) {
 		for _, flag := range command.Flags {
 			low := "-1"
 			switch flag.Target.Interface().(type) {
-			case int, int64, float64:
+			case int, int64, float64, *float64:
 			case time.Duration:
 				low = "-1s"
 			default:

@@ -14,6 +14,10 @@ import (
 // they allow.
 func checkLimits(flags []*kong.Flag) error {
 	for _, f := range flags {
+		if f.Target.Kind() == reflect.Pointer && f.Target.IsNil() { // left out, and without a default
+			continue
+		}
+		given := reflect.Indirect(f.Target).Interface()
 		for _, limit := range [...]struct {
 			tag, words string
 			broken     func(value, bound float64) bool
@@ -25,13 +29,13 @@ func checkLimits(flags []*kong.Flag) error {
 				continue
 			}
 			bound := f.Tag.Get(limit.tag)
-			edge, err := numeric(f.Target.Interface(), bound)
+			edge, err := numeric(given, bound)
 			if err != nil {
 				return fmt.Errorf("--%s: %s=%q: %w", f.Name, limit.tag, bound, err) // a mistake in the tag
 			}
-			value, _ := numeric(f.Target.Interface(), "")
+			value, _ := numeric(given, "")
 			if limit.broken(value, edge) {
-				return fmt.Errorf("--%s=%v is not allowed: %s %s", f.Name, f.Target.Interface(), limit.words, bound)
+				return fmt.Errorf("--%s=%v is not allowed: %s %s", f.Name, given, limit.words, bound)
 			}
 		}
 	}

@@ -30,7 +30,7 @@ func (o *Outcome) compare(row Row) {
 		o.Met = o.Met && c.Met
 	}
 	if row.Fault.Inject != nil {
-		injected := len(o.Faults) > 0
+		injected := len(o.Faults) > 0 && len(o.Faults) >= row.Fault.Turns
 		for _, f := range o.Faults {
 			injected = injected && f.Err == ""
 		}
