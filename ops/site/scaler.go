@@ -44,7 +44,7 @@ func (s *Site) scale(ctx context.Context, decision scaling, processors func() pr
 		processors: processors,
 	}
 	scaler.asks.WaitFor(answerLate)
-	scaler.refuse("")
+	scaler.note()
 	ticker := time.NewTicker(sampleEvery)
 	defer ticker.Stop()
 	for {
@@ -72,6 +72,8 @@ type scaler struct {
 	used       float64        // part of the processors' time between the last two steps
 	refusal    string         // why the last wish for more was refused; "": it was not, or nobody has waited since
 	waited     time.Time      // when requests waited last
+	busy       time.Time      // since when the processors are full; zero: they are not
+	full       time.Time      // when they had been full for overFor last
 }
 
 // step takes a sample and does what it asks for.
@@ -82,12 +84,14 @@ func (c *scaler) step(ctx context.Context) {
 	if err != nil { // without a bus there is no load
 		return
 	}
+	c.noteProcessors(shot.At)
 	last := c.last
 	c.last = shot
 	if last.At.IsZero() {
 		return
 	}
 	load := pool.Between(last, shot)
+	defer c.note()
 	if requestsWait(load) {
 		c.waited = shot.At
 	}
@@ -98,16 +102,37 @@ func (c *scaler) step(ctx context.Context) {
 	case want < have:
 		c.shrink(load)
 	case c.refusal != "" && shot.At.Sub(c.waited) > forgetRefusal:
-		c.refuse("")
+		c.refusal = ""
 	}
 }
 
-// refuse notes why no more renderers may start, and shows it; "": they may.
-func (c *scaler) refuse(why string) {
-	c.refusal = why
+// noteProcessors says once when the processors are full, until they have not been for a while: then pages are slow
+// although none waits for a renderer.
+func (c *scaler) noteProcessors(now time.Time) {
+	switch {
+	case c.used < processorsFull:
+		c.busy = time.Time{}
+	case c.busy.IsZero():
+		c.busy = now
+	}
+	if !c.busy.IsZero() && now.Sub(c.busy) >= overFor {
+		if now.Sub(c.full) > forgetRefusal {
+			c.log.Info("the processors are full: more renderers would not help", "renderers", c.site.count(Renderer))
+		}
+		c.full = now
+	}
+	c.note()
+}
+
+// note shows how the number of renderers follows the load, and why it does not.
+func (c *scaler) note() {
 	note := fmt.Sprintf("Between %d and %d run, as the load asks.", c.decision.least, c.decision.most)
-	if why != "" {
-		note += fmt.Sprintf(" At %s requests waited, and no more could start: %s.", c.waited.Format(time.TimeOnly), why)
+	switch {
+	case c.refusal != "":
+		note += fmt.Sprintf(" At %s requests waited, and no more could start: %s.", c.waited.Format(time.TimeOnly),
+			c.refusal)
+	case !c.busy.IsZero() && c.full.After(c.busy):
+		note += " The processors are full: more would not help."
 	}
 	c.site.noteScaling(note)
 }
@@ -124,7 +149,7 @@ func (c *scaler) grow(ctx context.Context, n int, load pool.Load) {
 	if why != "" && c.refusal == "" {
 		c.log.Warn("requests wait for renderers, and no more may start", "wanted", n, "started", fit, "reason", why)
 	}
-	c.refuse(why)
+	c.refusal = why
 	if fit == 0 {
 		return
 	}

@@ -70,10 +70,10 @@ type Site struct {
 	log *slog.Logger
 
 	watch, edges, workers, helpers Group // stopped in this order; a role that stops is not ready, and that is no news
-	prepared                bool
-	failed                  chan struct{} // closed when a member of any group ends by itself
-	firstAddr               string        // of the first edge, once chosen
-	turns                   map[Role]*stack.Turns
+	prepared                       bool
+	failed                         chan struct{} // closed when a member of any group ends by itself
+	firstAddr                      string        // of the first edge, once chosen
+	turns                          map[Role]*stack.Turns
 
 	mu      sync.Mutex // guards what follows
 	roles   []*running

@@ -75,11 +75,12 @@ func (b *Bucket) Write(ctx context.Context, u Upload, offset int64, data []byte)
 	length, err := b.length(ctx, u)
 	stored := storing.Wait()
 	switch {
-	case err != nil: // a piece of an upload that is not open is found by Staged
-	case !fits(length, offset, len(data)):
+	case err == nil && !fits(length, offset, len(data)):
 		err = errors.Join(ErrBadPiece, b.remove(ctx, u.piece(offset)))
-	default:
+	case err == nil:
 		err = stored
+	case errors.Is(err, fs.ErrNotExist): // Staged finds what this leaves
+		err = errors.Join(err, b.remove(ctx, u.piece(offset)))
 	}
 	if err != nil {
 		return fmt.Errorf("pictures: upload %s: %w", u.ID, err)
