@@ -137,7 +137,7 @@ func TestUploadsDropped(t *testing.T) {
 	must(t, os.Mkdir(folder, 0o700))
 	paths = append(paths, folder)
 	writePictures(t, folder, 200, "lake.jpg", "river.jpg")
-	if d := drop(t, b, paths, 32, time.Minute); d.said != "32 of 32 uploaded." {
+	if d := drop(t, b, paths, 32, 3*time.Minute); d.said != "32 of 32 uploaded." {
 		t.Errorf("the page says: %s", d.said)
 	}
 	b.noProblems()
