@@ -36,9 +36,10 @@ type leftover struct {
 }
 
 // leftovers lists what changes leave: sessions end whose account was closed or deleted or has a new password, rows of
-// deleted accounts are deleted, bins are emptied, photos are deleted that were in a bin for long, links are forgotten that were revoked, files that no photo
-// shows any more are removed, edges are asked what they know, derivatives are made that a renderer owes, images of
-// before blurs get theirs, uploads are removed that were given up, and zip files are prepared.
+// deleted accounts are deleted, bins are emptied, photos are deleted that were in a bin for long, revoked links are
+// forgotten, files that no photo shows any more are removed, edges are asked what they know, derivatives are made that
+// a renderer owes, images of before blurs get theirs, uploads are removed that were given up, and zip files are
+// prepared.
 func (s *Service) leftovers() []leftover {
 	var last int64 // the deletion whose rows were deleted last
 	return []leftover{

@@ -216,7 +216,8 @@ func TestShareLinks(t *testing.T) {
 		key    string
 		status string
 	}{{dorothea, "undo-theft", "422"}, {ansel, "undo", ""}, {ansel, "undo-again", "422"}} {
-		if reply := c.who.do(wire.ActionReshare, c.key, "back", photoID); reply.Header.Get(wire.HeaderStatus) != c.status {
+		reply := c.who.do(wire.ActionReshare, c.key, "back", photoID)
+		if reply.Header.Get(wire.HeaderStatus) != c.status {
 			t.Errorf("%s: %v", c.key, reply.Header)
 		}
 	}

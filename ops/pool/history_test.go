@@ -116,7 +116,8 @@ func TestHistoryShowsWhatIsWrong(t *testing.T) {
 		t.Errorf("%+v", v.Deploy)
 	}
 	for _, want := range []struct{ title, head string }{
-		{"Edges", "Feed"}, {"Edges", "Failed/s"}, {"Renderers", "Wait p95"}, {"Renderers", "Refused/s"}, {"Cachefills", "Up"},
+		{"Edges", "Feed"}, {"Edges", "Failed/s"}, {"Renderers", "Wait p95"},
+		{"Renderers", "Refused/s"}, {"Cachefills", "Up"},
 	} {
 		if got := cell(t, v, want.title, want.head); !got.Alarm {
 			t.Errorf("%s of %s is no alarm: %+v", want.head, want.title, got)

@@ -56,11 +56,12 @@ type Watch struct {
 	changed chan struct{}
 }
 
-// NewWatch returns a Watch. join connects to the bus, as a role that may ask for statistics. scaling says how the number
-// of renderers follows the load, "" if it does not.
+// NewWatch returns a Watch. join connects to the bus, as a role that may ask for statistics. scaling says how the
+// number of renderers follows the load, "" if it does not.
 func NewWatch(join func() (Bus, *nats.Conn, error), scaling func() string, log *slog.Logger) *Watch {
 	return &Watch{
-		join: join, scaling: scaling, log: log, wake: make(chan struct{}, 1), ended: make(chan struct{}), changed: make(chan struct{}),
+		join: join, scaling: scaling, log: log,
+		wake: make(chan struct{}, 1), ended: make(chan struct{}), changed: make(chan struct{}),
 	}
 }
 

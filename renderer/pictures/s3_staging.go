@@ -59,8 +59,8 @@ func (b *Bucket) length(ctx context.Context, u Upload) (int64, error) {
 	return strconv.ParseInt(string(data), 10, 64)
 }
 
-// Write implements Staging. It stores the piece while it asks for the length of the file, so that a piece takes the time
-// of one request. A piece that turns out to have no place is removed, with what was there before.
+// Write implements Staging. It stores the piece while it asks for the length of the file, so that a piece takes the
+// time of one request. A piece that turns out to have no place is removed, with what was there before.
 func (b *Bucket) Write(ctx context.Context, u Upload, offset int64, data []byte) error {
 	if !u.valid() {
 		return ErrBadID
