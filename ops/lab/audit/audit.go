@@ -67,6 +67,7 @@ type Config struct {
 	Logger    *slog.Logger    // nil: silent
 	Progress  func(Progress)  // called every 5 s; may be nil
 	OnProblem func(Violation) // called with each violation that the report keeps, when it is found; may be nil
+	OnAnswer  func()          // called when a write is acknowledged, by several writers at once; may be nil
 }
 
 // Progress is the state of a running audit.
@@ -118,6 +119,8 @@ type audit struct {
 	decided    atomic.Int64
 	checker    *checker
 	people     *people
+
+	lookTimeout time.Duration // see there; 0: that
 }
 
 // queued is how many answers may wait to be checked, about 1 KiB each.

@@ -132,6 +132,9 @@ func (a *audit) write(ctx context.Context, d decision) (*event, error) {
 		}
 	}
 	a.tally.wrote(via, unanswered)
+	if !unanswered && a.cfg.OnAnswer != nil {
+		a.cfg.OnAnswer()
+	}
 	if done.none {
 		d.owner.settle(begun, nil)
 		return nil, nil
