@@ -166,6 +166,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	}
 	a.checker = &checker{
 		photos: a.world.photos, quiet: cfg.Bound, faults: a.faults, violation: a.tally.violated, stale: a.tally.late,
+		announced: a.newEpochs().has,
 	}
 	err = a.people.signUpAll(ctx, cfg.People)
 	if err == nil {
