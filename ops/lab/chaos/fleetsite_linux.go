@@ -27,7 +27,7 @@ import (
 )
 
 // readyLimit bounds how long a site may take until all is as before.
-const readyLimit = 3 * time.Minute
+const readyLimit = 5 * time.Minute
 
 // fleetRoles are the roles and services of machines, in site.toml's words, and on how many machines each is, from the
 // first one on; 0: on all.
@@ -178,10 +178,14 @@ func (f *fleetSite) stop() (err error) {
 func (f *fleetSite) waitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyLimit)
 	defer cancel()
+	var missing error
 	for {
-		missing := f.missing(ctx)
-		if missing == nil {
+		now := f.missing(ctx)
+		if now == nil {
 			return nil
+		}
+		if ctx.Err() == nil || missing == nil { // a question that was cut short says nothing
+			missing = now
 		}
 		if !sleep.For(ctx, 200*time.Millisecond) {
 			return fmt.Errorf("the site is not as it is to be: %w", errors.Join(ctx.Err(), missing))
