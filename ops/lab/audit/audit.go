@@ -59,6 +59,9 @@ type Config struct {
 
 	Bound  time.Duration // within which a change must show while no fault is in effect; 0: QuietBound
 	Faults []Fault
+	// How long the outcome of a write is asked for, first by repeating it, then in the database. Without one the audit
+	// ends. 0: a minute.
+	OutcomeTimeout time.Duration
 	// Pause between two faults, at most; it is at least half of it. Every other pause is longer by FaultBound. 0: 5 s.
 	FaultEvery time.Duration
 

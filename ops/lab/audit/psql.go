@@ -65,7 +65,7 @@ func (a *audit) writeByPsql(ctx context.Context, c *change) (outcome, error) {
 // making it, by locking the row of the photo and that of its owner. Of the version that the change raised it then knows
 // only that it is above the one before.
 func (a *audit) findOutcome(c *change, before int64) (outcome, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), outcomeTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), a.untilOutcome())
 	defer cancel()
 	for {
 		done, err := a.readOutcome(ctx, c, before)

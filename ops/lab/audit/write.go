@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"time"
@@ -151,5 +152,7 @@ func (a *audit) write(ctx context.Context, d decision) (*event, error) {
 	return e, nil
 }
 
-// outcomeTimeout is how long the outcome of a write is asked for.
+// outcomeTimeout is how long the outcome of a write is asked for, unless the configuration says it.
 const outcomeTimeout = time.Minute
+
+func (a *audit) untilOutcome() time.Duration { return cmp.Or(a.cfg.OutcomeTimeout, outcomeTimeout) }

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -194,6 +195,24 @@ func TestOutcomeOfAServerThatVanished(t *testing.T) {
 	if found, err := a.findOutcome(&would, 0); err != nil || !found.none || dials.Load() < 2 {
 		t.Errorf("%+v, %v after %d connections", found, err, dials.Load())
 	}
+}
+
+// An outcome is asked for as long as the configuration says.
+func TestOutcomeIsGivenUp(t *testing.T) {
+	t.Parallel()
+	pool, err := pgxpool.New(t.Context(), "postgres://127.0.0.1/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool.Close()
+	synctest.Test(t, func(t *testing.T) {
+		for configured, want := range map[time.Duration]time.Duration{0: time.Minute, time.Hour: time.Hour} {
+			a, began := &audit{cfg: Config{Pool: pool, OutcomeTimeout: configured}}, time.Now()
+			if _, err := a.findOutcome(&change{photo: &photo{}}, 0); err == nil || time.Since(began) != want {
+				t.Errorf("%v: given up after %v: %v", configured, time.Since(began), err)
+			}
+		}
+	})
 }
 
 func TestActionsAlone(t *testing.T) {
