@@ -319,7 +319,8 @@ func TestForms(t *testing.T) {
 	t.Parallel()
 	bad, good := Outcome{Row: "a row", Visitor: "nothing", Why: "luck"}, Outcome{Row: "a row", Without: "luck"}
 	for _, o := range []*Outcome{&bad, &good} {
-		o.Faults, o.Loads = []FaultEvent{{What: "m2", Began: 1.2, Ended: 1.5, Ready: 2.75, Pause: 21.5}}, []Seen{seen(2, 1)}
+		o.Faults = []FaultEvent{{What: "m2", Began: 1.2, Ended: 1.5, Ready: 2.75, Pause: 21.5}}
+		o.Loads = []Seen{seen(2, 1)}
 		o.Loads[0].Tries = []bench.Failure{{Kind: "connection lost", Count: 5, Example: "http://m2: reset"}}
 		o.Loads[0].Kinds = []bench.Failure{{Kind: "timeout", Count: 2, Example: "page <b>"}}
 		o.compare(Row{Loads: []Load{{}}})
