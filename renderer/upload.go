@@ -38,6 +38,9 @@ var _ [0]struct{} = [pictures.MaxPiece - wire.MaxChunk]struct{}{}
 
 var _ [0]struct{} = [pictures.MaxFile - wire.MaxUpload]struct{}{}
 
+// A chunk fits into a buffer.
+var _ [0]struct{} = [payload.Most - wire.MaxChunk]struct{}{}
+
 // fileField is the field of a [wire.InputError] about an uploaded file. Its problem is whole sentences.
 const fileField = "file"
 

@@ -141,7 +141,7 @@ func (c *conn) message(line []byte) {
 
 // takeLarge reads the bytes of a large message, and makes a ticket for them ready.
 func (c *conn) takeLarge() error {
-	buf := c.receiver.buffers.Get().(*buffer)
+	buf := c.receiver.buffers.Get()
 	had := copy(buf[:c.large], c.read)
 	c.read = c.read[had:]
 	if _, err := io.ReadFull(c.Conn, buf[had:c.large]); err != nil {

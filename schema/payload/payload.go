@@ -26,7 +26,7 @@ const (
 	Least = 64 << 10
 	// Most is how many bytes it has at most: those of a chunk of a file.
 	Most = 512 << 10
-	// mostKept is how many messages are kept for Take. Those that come while there are so many go through nats.go, which
+	// mostKept is how many messages are kept for Take. While there are so many, others go through nats.go, which
 	// bounds the bytes of messages that wait for a handler.
 	mostKept = 64
 	// untakenFor is how long the bytes of a message are kept for Take. Afterwards nobody waits for it any more.
@@ -38,12 +38,12 @@ const (
 // ErrLate: a message was taken so late that its bytes were dropped.
 var ErrLate = errors.New("the bytes of a message were dropped: nobody took it in time")
 
-// Receiver is the dialer of a NATS connection ([nats.SetCustomDialer]). It reads the bytes of large messages itself, and
+// Receiver is the dialer of a NATS connection ([nats.SetCustomDialer]). It reads the bytes of large messages, and
 // nats.go gets a ticket in their place, for which Take has the bytes. So every message that may be large must be given
 // to Take. The methods may be called at once; those of a nil Receiver take messages as nats.go has them.
 type Receiver struct {
 	prefix  []byte // of tickets; no sender knows it
-	buffers sync.Pool
+	buffers Buffers
 
 	mu    sync.Mutex
 	last  uint64
@@ -51,20 +51,16 @@ type Receiver struct {
 	after time.Duration // after which the bytes of a message are dropped
 }
 
-// buffer is the bytes of a message, or free.
-type buffer [Most]byte
-
 // kept is a message that waits for Take.
 type kept struct {
-	buf  *buffer
+	buf  *Buffer
 	size int
 	drop *time.Timer
 }
 
 // NewReceiver returns the dialer for one connection.
 func NewReceiver() *Receiver {
-	return &Receiver{prefix: []byte(rand.Text()), kept: map[uint64]*kept{}, after: untakenFor,
-		buffers: sync.Pool{New: func() any { return new(buffer) }}}
+	return &Receiver{prefix: []byte(rand.Text()), kept: map[uint64]*kept{}, after: untakenFor}
 }
 
 // Of is the receiver of a connection, nil if it has none.
@@ -100,7 +96,7 @@ func (r *Receiver) Take(m *nats.Msg) (data []byte, done func(), err error) {
 }
 
 // keep keeps the bytes of a message and returns the ticket for them.
-func (r *Receiver) keep(buf *buffer, size int) (ticket []byte) {
+func (r *Receiver) keep(buf *Buffer, size int) (ticket []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last++

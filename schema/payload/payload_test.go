@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"testing"
 	"time"
 
@@ -108,7 +109,7 @@ func (b *bus) exchange() (asUsual int) {
 			got, done, err := b.receiver.Take(m)
 			if err != nil || !bytes.Equal(got, want) || len(m.Header) != len(header) ||
 				m.Header.Get("Other") != header.Get("Other") {
-				b.t.Fatalf("message %d of %d bytes: %d bytes, %v, %d fields", n, len(want), len(got), err, len(m.Header))
+				b.t.Fatalf("message %d of %d bytes: %d bytes, %v, header %v", n, len(want), len(got), err, m.Header)
 			}
 			if n%3 > 0 {
 				done()
@@ -237,5 +238,37 @@ func TestOf(t *testing.T) {
 	b := newBus(t, nil, byReceiver)
 	if payload.Of(b.nc) != b.receiver || payload.Of(b.sender) != nil || payload.Of(nil) != nil {
 		t.Error("the receiver of a connection is another one")
+	}
+}
+
+// TestBuffers: a buffer that was put back is used again, one that is in use is nobody else's, and the collector takes
+// those that nothing uses.
+func TestBuffers(t *testing.T) {
+	t.Parallel()
+	var all payload.Buffers
+	a, b := all.Get(), all.Get()
+	if a == b {
+		t.Fatal("a buffer is used twice")
+	}
+	all.Put(a)
+	if all.Get() != a {
+		t.Error("a buffer is not used again")
+	}
+	runtime.KeepAlive(a)
+	taken := make(chan struct{})
+	runtime.AddCleanup(b, func(struct{}) { close(taken) }, struct{}{})
+	all.Put(b)
+	b = nil
+	testenv.Eventually(t, "the collector takes the other one", func() bool {
+		runtime.GC()
+		select {
+		case <-taken:
+			return true
+		default:
+			return false
+		}
+	})
+	if all.Get() == nil {
+		t.Error("there is none afterwards")
 	}
 }
