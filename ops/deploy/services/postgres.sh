@@ -35,7 +35,8 @@ run)
 	;;
 ready)
 	while [ $SECONDS -lt 100 ]; do
-		if pg_isready --quiet --host "$ADDRESS" && has_primary; then
+		# By the name of a user that is there: PostgreSQL would log that it refuses root.
+		if pg_isready --quiet --host "$ADDRESS" --username killr --dbname killr && has_primary; then
 			# What all members share is kept in etcd, where an older configuration may have put it.
 			timeout 20 patronictl -c $secrets/patroni edit-config --quiet --force --replace $secrets/shared \
 				killr || true
