@@ -72,6 +72,9 @@ func (o *operator) change(t testing.TB, host *fleet.Machine, wait time.Duration)
 				if version, err = o.makeAlbum(ctx, edge, "user."+name, answer.Session, form); err == nil {
 					break
 				}
+				if ctx.Err() != nil {
+					return
+				}
 				c.mu.Lock()
 				c.again++
 				if !again && c.again < 20 {

@@ -31,7 +31,7 @@ run)
 	for key in ca cert key; do # patronictl of root reads them, too
 		install -m 600 "$CREDENTIALS_DIRECTORY/killr_$key" /run/killr-postgres/$key
 	done
-	exec patroni "$CREDENTIALS_DIRECTORY/killr_patroni"
+	exec /usr/bin/python3 /etc/killr/postgres.py "$CREDENTIALS_DIRECTORY/killr_patroni"
 	;;
 ready)
 	while [ $SECONDS -lt 100 ]; do
