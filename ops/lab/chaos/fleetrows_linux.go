@@ -28,7 +28,7 @@ func browsers(t Target) []Load {
 		{Name: "visits", Share: .5, Exponent: 1, Browsers: true, Failover: true, Patience: patience, Target: t,
 			Pages: func(p Pages) []bench.Page { return p.Unwritten }, Follow: true},
 		{Name: "never asked for", Share: .5, Browsers: true, Failover: true, Patience: patience, Target: t,
-			Pages: func(p Pages) []bench.Page { return pagesBefore(p.Users) }},
+			Pages: func(p Pages) []bench.Page { return pagesBefore(p.Unwritten) }},
 	}
 }
 
