@@ -161,7 +161,8 @@ func (o *operations) moreMemory(b *testing.B) {
 		return err
 	})
 	for _, m := range []*fleet.Machine{o.hosts[0], o.hosts[2]} {
-		if got := o.on(m, "runuser -u postgres -- psql -h /run/killr-postgres -Atc 'SHOW shared_buffers'"); got != "96MB" {
+		const ask = "runuser -u postgres -- psql -h /run/killr-postgres -Atc 'SHOW shared_buffers'"
+		if got := o.on(m, ask); got != "96MB" {
 			b.Errorf("%s has shared_buffers %s, want 96MB", m.Name, got)
 		}
 	}
