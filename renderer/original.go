@@ -133,13 +133,16 @@ func originalChunk(ctx context.Context, d *actionRun, r originalRequest) (*outco
 	case r.offset >= o.size:
 		return nil, wrong(wire.HeaderOffset, "is behind the end of the file, which has %d bytes", o.size)
 	}
-	buf := d.chunkBuffers.Get()
+	buf, err := d.sentChunks.get()
+	if err != nil {
+		return nil, err
+	}
 	data := buf[:min(r.length, o.size-r.offset)]
 	n, err := o.ReadAt(data, r.offset)
 	if err != nil && !(errors.Is(err, io.EOF) && n == len(data)) {
-		d.chunkBuffers.Put(buf)
+		d.sentChunks.put(buf)
 		return nil, fmt.Errorf("read an original: %w", err)
 	}
 	d.metrics.originalBytes.Add(float64(len(data)))
-	return &outcome{data: data, then: func() { d.chunkBuffers.Put(buf) }}, nil
+	return &outcome{data: data, then: func() { d.sentChunks.put(buf) }}, nil
 }

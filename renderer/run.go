@@ -229,6 +229,7 @@ func (s *Service) shut(drop context.CancelFunc, background *sync.WaitGroup) erro
 	}
 	background.Wait()
 	s.mailing.Wait()
+	note("free the memory of chunks", s.sentChunks.free())
 	note("end questions", s.control.drain(bus))
 	s.relay.setActive(false) // it receives no further heartbeat, not even its own last one
 	for _, nc := range []*nats.Conn{s.nc, s.uploads} {

@@ -26,7 +26,6 @@ import (
 	"flickrkillr/renderer/store"
 	"flickrkillr/schema/discovery"
 	"flickrkillr/schema/monotonic"
-	"flickrkillr/schema/payload"
 	"flickrkillr/schema/wire"
 	"flickrkillr/templates"
 )
@@ -127,10 +126,10 @@ type Service struct {
 	pages, searches, sitemaps, files, ownFiles, images, actions, passwords, privates *pool
 	archives, shares, shareFiles, chunks, uploading, finishes, originals             *pool
 
-	decoders     decoders
-	shared       *sharedForms
-	chunkBuffers payload.Buffers  // of downloads
-	undeveloped  chan undeveloped // pictures that wait for a developer
+	decoders    decoders
+	shared      *sharedForms
+	sentChunks  chunkMemory
+	undeveloped chan undeveloped // pictures that wait for a developer
 
 	endpoints []*endpoint
 	relay     *relay
