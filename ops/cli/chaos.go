@@ -56,10 +56,10 @@ func (c *chaosCommand) Run(s *session) (err error) {
 		return err
 	}
 	if c.Fleet && len(c.Edge) > 0 {
-		return errors.New("--fleet starts machines of its own: leave --edge out")
+		return usage(errors.New("--fleet starts machines of its own: leave --edge out"))
 	}
 	if c.Yes && len(c.Edge) == 0 {
-		return errors.New("--yes is for a running site: name its edges with --edge")
+		return usage(errors.New("--yes is for a running site: name its edges with --edge"))
 	}
 	if len(c.Edge) > 0 && len(c.Row) == 0 {
 		rows = chaos.OnRunning(rows)
