@@ -58,8 +58,8 @@ func (v *Visitors) expected() bool {
 	return v.waiting.Load() > 0 || at != 0 && monotonic.Since(at) < visitorsLast
 }
 
-// makeWay waits until a chunk may go to a renderer. Call done, once, when the chunk is stored. The error is the cause of
-// ctx.
+// makeWay waits until a chunk may go to a renderer. Call done, once, when the chunk is stored. The error is the cause
+// of ctx.
 func (v *Visitors) makeWay(ctx context.Context) (done func(), err error) {
 	if !v.expected() {
 		return func() {}, nil
