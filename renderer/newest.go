@@ -59,9 +59,15 @@ func newest[T any](
 	newer, err := fromPrimaryInstead(ctx, s, pick(refs, old), how, answers != nil)
 	switch {
 	case err == nil:
-	case answers != nil && ctx.Err() == nil && isUnavailable(err):
+	case ctx.Err() != nil || !isUnavailable(err):
+		return nil, nil, err
+	case answers != nil:
 		return answers, sources, nil
 	default:
+		// No replica was new enough to be asked, as nobody writes heartbeats while there is no primary.
+		if answers = fromReplicas(ctx, s, refs, how); answers != nil {
+			return answers, sources, nil
+		}
 		return nil, nil, err
 	}
 	if answers == nil {

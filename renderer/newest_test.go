@@ -9,7 +9,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"flickrkillr/schema/page"
+	"flickrkillr/schema/wire"
 )
 
 // TestSlowReplica: a replica that is too slow for a page is not asked again until it has answered; one that is asked
@@ -78,4 +81,43 @@ func TestReplicaGone(t *testing.T) {
 			t.Error("the wrong one counts as gone")
 		}
 	})
+}
+
+// TestReplicaBehindWithoutPrimary: replicas that have fallen behind, as the primary is gone, are asked once it is found
+// to be gone; while it is slow alone they are not.
+func TestReplicaBehindWithoutPrimary(t *testing.T) {
+	t.Parallel()
+	for name, slow := range map[string]bool{"the primary is gone": false, "the primary is slow": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				m, err := newMetrics(nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				one := &replica{maker: &Pages{}}
+				one.asked.Store(true)
+				one.behind.Store(int64(2 * maxBehind))
+				s := &Service{cfg: Config{ReadTimeout: defaultReadTimeout}, outage: newOutage(), metrics: m,
+					replicas: &replicas{all: []*replica{one}}, maker: &Pages{}, log: slog.New(logged{t})}
+				s.outage.note(nil)
+				answers, sources, err := newest(t.Context(), s, []page.Ref{page.Home()}, make([]wire.Conditions, 1),
+					reading[int]{ask: func(ctx context.Context, from *Pages, _ []page.Ref) ([]int, error) {
+						if from == one.maker {
+							return []int{1}, nil
+						}
+						<-ctx.Done()
+						if slow {
+							s.outage.note(nil) // another query has succeeded
+							return nil, &pgconn.PgError{Code: "57014"}
+						}
+						return nil, ctx.Err()
+					}})
+				if slow && !isUnavailable(err) ||
+					!slow && (err != nil || len(answers) != 1 || sources[0] != wire.SourceReplica) {
+					t.Errorf("%v of %q, %v", answers, sources, err)
+				}
+			})
+		})
+	}
 }
