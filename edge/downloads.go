@@ -16,6 +16,7 @@ import (
 	"flickrkillr/edge/download"
 	"flickrkillr/edge/session"
 	"flickrkillr/schema/page"
+	"flickrkillr/schema/payload"
 	"flickrkillr/schema/wire"
 )
 
@@ -46,11 +47,12 @@ type downloader struct {
 // original answers a request for an original. If it returns an error it has written nothing.
 func (s *Server) original(w http.ResponseWriter, r *http.Request, x *exchange, photo int64, own bool) error {
 	return s.download(w, r, x, own, func(who downloader) (sentFile, error) {
-		reply, err := s.askOriginal(r.Context(), x, wire.OriginalSubject(wire.OriginalHead, who.user, photo), nil)
+		data, done, err := s.askOriginal(r.Context(), x, wire.OriginalSubject(wire.OriginalHead, who.user, photo), nil)
 		if err != nil {
 			return sentFile{}, err
 		}
-		file, err := wire.DecodeOriginalFile(reply.Data)
+		defer done()
+		file, err := wire.DecodeOriginalFile(data)
 		if err != nil {
 			return sentFile{}, err
 		}
@@ -73,17 +75,13 @@ func (s *Server) chunksOf(x *exchange, who downloader, of originalBytes, offset,
 	return func(yield func(download.Piece, error) bool) {
 		for ; offset < end; offset += wire.MaxChunk {
 			at, size := offset, min(wire.MaxChunk, end-offset)
-			fetch := func(ctx context.Context) ([]byte, error) {
+			fetch := func(ctx context.Context) (data []byte, done func(), err error) {
 				if !who.allowed() {
-					return nil, errSessionEnded
+					return nil, nil, errSessionEnded
 				}
-				reply, err := s.askOriginal(ctx, x, wire.OriginalSubject(wire.OriginalChunk, who.user, of.photo),
+				return s.askOriginal(ctx, x, wire.OriginalSubject(wire.OriginalChunk, who.user, of.photo),
 					nats.Header{wire.HeaderFile: {of.file}, wire.HeaderOffset: {strconv.FormatInt(at, 10)},
 						wire.HeaderLength: {strconv.FormatInt(size, 10)}})
-				if err != nil {
-					return nil, err
-				}
-				return reply.Data, nil
 			}
 			if !yield(download.Piece{Size: int(size), Fetch: fetch}, nil) {
 				return
@@ -92,8 +90,10 @@ func (s *Server) chunksOf(x *exchange, who downloader, of originalBytes, offset,
 	}
 }
 
-// askOriginal makes a request about an original, by the connection that uploads have.
-func (s *Server) askOriginal(ctx context.Context, x *exchange, subject string, header nats.Header) (*nats.Msg, error) {
+// askOriginal makes a request about an original, by the connection that uploads have. The caller calls done when it
+// needs data no more.
+func (s *Server) askOriginal(ctx context.Context, x *exchange, subject string, header nats.Header,
+) (data []byte, done func(), err error) {
 	if header == nil {
 		header = nats.Header{}
 	}
@@ -103,7 +103,10 @@ func (s *Server) askOriginal(ctx context.Context, x *exchange, subject string, h
 	if err == nil {
 		err = wire.ErrorOf(reply)
 	}
-	return reply, err
+	if err != nil {
+		return nil, nil, err
+	}
+	return payload.Of(s.cfg.Uploads).Take(reply)
 }
 
 // sentFile is a file that is sent to a visitor.

@@ -32,7 +32,7 @@ func valuesOf(ref page.PrivateRef, query url.Values) url.Values {
 	case ref.Private == page.PrivatePhotoReceipt:
 		return shortValues(query, "id")
 	case ref.Private == page.PrivateShares:
-		return shortValues(query, "before", "photo", "album")
+		return shortValues(query, "before", "photo", "album", "undo")
 	case ref.Private == page.PrivateAlbums, ref.Private == page.PrivateBin:
 		return shortValues(query, "before")
 	}
@@ -126,6 +126,9 @@ func afterOwn(kind page.Private, form url.Values, after string, changed []wire.C
 		switch {
 		case form.Has("end"):
 			query.Set("notice", wire.NoticeUnshared)
+			query.Set("undo", form.Get("end"))
+		case form.Has("back"):
+			query.Set("notice", wire.NoticeReshared)
 		case form.Has("let"):
 			query.Set("notice", wire.NoticeLetAdd)
 		case form.Has("stop"):

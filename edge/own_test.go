@@ -55,6 +55,9 @@ func TestAfterOwn(t *testing.T) {
 			"/me/photos?notice=restored&q=a%26b"},
 		{page.PrivateBin, url.Values{"do": {"remove"}, "to": {"//evil.example"}}, nil, "/me/bin?notice=removed"},
 		{page.PrivateBin, url.Values{"do": {"empty"}}, nil, "/me/bin?notice=removed"},
+		{page.PrivateShares, url.Values{"end": {"7"}, "photo": {"8"}}, nil,
+			"/me/shares?notice=unshared&photo=8&undo=7"},
+		{page.PrivateShares, url.Values{"back": {"7"}}, nil, "/me/shares?notice=reshared"},
 	} {
 		after := takeAfter(c.kind, c.form)
 		if got := afterOwn(c.kind, c.form, after, c.changed); got != c.want {

@@ -167,6 +167,9 @@ func actionOf(kind page.Private, form url.Values) (string, bool) {
 		if form.Has("end") {
 			return wire.ActionUnshare, true
 		}
+		if form.Has("back") {
+			return wire.ActionReshare, true
+		}
 		if form.Has("let") || form.Has("stop") {
 			return wire.ActionShareAdd, true
 		}

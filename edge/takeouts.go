@@ -25,11 +25,12 @@ func (s *Server) takeout(w http.ResponseWriter, r *http.Request, x *exchange, id
 		return page.ErrUnknown
 	}
 	return s.download(w, r, x, true, func(who downloader) (sentFile, error) {
-		reply, err := s.askOriginal(r.Context(), x, wire.TakeoutSubject(wire.TakeoutHead, who.user, id), nil)
+		data, done, err := s.askOriginal(r.Context(), x, wire.TakeoutSubject(wire.TakeoutHead, who.user, id), nil)
 		if err != nil {
 			return sentFile{}, err
 		}
-		file, err := wire.DecodeTakeout[wire.TakeoutFile](reply.Data)
+		defer done()
+		file, err := wire.DecodeTakeout[wire.TakeoutFile](data)
 		if err != nil {
 			return sentFile{}, err
 		}
@@ -69,10 +70,10 @@ func (z *zipMaker) part(offset int64, counts func(zipfile.Mark) int64) int {
 	return max(0, behind-1)
 }
 
-// ask asks a renderer for a part of the zip file, while the session counts.
-func (z *zipMaker) ask(ctx context.Context, verb string, nr int64) (*nats.Msg, error) {
+// ask asks a renderer for a part of the zip file, while the session counts. See askOriginal.
+func (z *zipMaker) ask(ctx context.Context, verb string, nr int64) (data []byte, done func(), err error) {
 	if !z.who.allowed() {
-		return nil, errSessionEnded
+		return nil, nil, errSessionEnded
 	}
 	return z.askOriginal(ctx, z.x, wire.TakeoutSubject(verb, z.who.user, z.id),
 		nats.Header{wire.HeaderOffset: {strconv.FormatInt(nr, 10)}})
@@ -80,11 +81,12 @@ func (z *zipMaker) ask(ctx context.Context, verb string, nr int64) (*nats.Msg, e
 
 // planned reads a part of the plan.
 func (z *zipMaker) planned(ctx context.Context, nr int) ([]wire.PlannedFile, error) {
-	reply, err := z.ask(ctx, wire.TakeoutPlan, int64(nr))
+	data, done, err := z.ask(ctx, wire.TakeoutPlan, int64(nr))
 	if err != nil {
 		return nil, err
 	}
-	plan, err := wire.DecodeTakeout[wire.PlannedFiles](reply.Data)
+	defer done()
+	plan, err := wire.DecodeTakeout[wire.PlannedFiles](data)
 	return plan.Files, err
 }
 
@@ -134,15 +136,14 @@ func (z *zipMaker) content(file *wire.PlannedFile, offset int64) iter.Seq2[downl
 		for size := file.Bytes; offset < size; {
 			nr, skip := offset/wire.MaxChunk, offset%wire.MaxChunk
 			n := min(wire.MaxChunk-skip, size-offset)
-			fetch := func(ctx context.Context) ([]byte, error) {
-				reply, err := z.ask(ctx, wire.TakeoutJSON, nr)
-				if err != nil {
-					return nil, err
+			fetch := func(ctx context.Context) (data []byte, done func(), err error) {
+				if data, done, err = z.ask(ctx, wire.TakeoutJSON, nr); err != nil {
+					return nil, nil, err
 				}
-				if int64(len(reply.Data)) < skip+n {
-					return nil, fmt.Errorf("%w: a part of %s is short", wire.ErrInternal, file.Name)
+				if int64(len(data)) < skip+n {
+					return nil, nil, fmt.Errorf("%w: a part of %s is short", wire.ErrInternal, file.Name)
 				}
-				return reply.Data[skip : skip+n], nil
+				return data[skip : skip+n], done, nil
 			}
 			if !yield(download.Piece{Size: int(n), Fetch: fetch}, nil) {
 				return

@@ -35,7 +35,8 @@ func newUploadSite(t *testing.T) *uploadSite {
 	s := &uploadSite{site: newSite(t)}
 	s.renderer()
 	s.store = testenv.NewUploads(t, s.server.URL())
-	s.edges = []*Server{s.edge(), s.edge()}
+	files := testenv.ConnectForFiles(t, s.server.URL(), wire.RoleEdge)
+	s.edges = []*Server{s.edge(func(c *Config) { c.Uploads = files }), s.edge()}
 	s.cookie = s.signInAs(7, "ansel")
 	return s
 }

@@ -80,6 +80,7 @@ func accountActions(workers, passwords *pool) []accountAction {
 		{wire.ActionOwnAlbum, page.PrivateAlbum, workers, true, changeAlbum},
 		{wire.ActionShare, page.PrivateShares, passwords, true, makeShare},
 		{wire.ActionUnshare, page.PrivateShares, workers, true, endShare},
+		{wire.ActionReshare, page.PrivateShares, workers, true, restoreShare},
 		{wire.ActionShareAdd, page.PrivateShares, workers, true, letAdd},
 		{wire.ActionTakeout, page.PrivateTakeout, workers, true, beginTakeout},
 		{wire.ActionPasskeySignIn, page.PrivateSignIn, workers, false, signInByPasskey},
@@ -213,7 +214,7 @@ func fieldsOf(kind page.Private) []string {
 		return append(wasFields(albumFields()), "id", "do", "title", "description", "parent", "visibility", "photos",
 			"at", "after", "before")
 	case page.PrivateShares:
-		return []string{"photo", "album", "name", "password", "days", "adds", "end", "let", "stop", "before"}
+		return []string{"photo", "album", "name", "password", "days", "adds", "end", "back", "let", "stop", "before"}
 	case page.PrivateTakeout:
 		return []string{"album"}
 	}

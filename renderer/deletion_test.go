@@ -31,29 +31,15 @@ func TestDeletion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	popular, err := js.CreateKeyValue(t.Context(), wire.PopularConfig())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, edge := range []string{"edge.a.1", "edge.silent.2"} {
-		if _, err := popular.Put(t.Context(), edge, nil); err != nil {
-			t.Fatal(err)
-		}
-	}
+	st.listEdges(t, "edge.a.1", "edge.silent.2")
 	var asked atomic.Int32
 	knows := time.UnixMicro(time.Now().UnixMicro())
 	says := func(edge string) {
 		t.Helper()
-		_, err := st.nc.Subscribe(wire.SubjectGone, func(m *nats.Msg) {
+		st.edgeKnows(t, edge, func(wire.GoneQuestion) time.Time {
 			asked.Add(1)
-			data, err := wire.GoneAnswer{Edge: edge, Since: knows}.Encode()
-			if err != nil || m.Respond(data) != nil {
-				t.Error("an edge cannot answer")
-			}
+			return knows
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
 	}
 	says("edge.a.1")
 	s := st.start(t, nil).Service

@@ -1,6 +1,7 @@
 package renderer
 
 import (
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -12,11 +13,9 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// TestEdgesAreAskedAtOnce: edges are asked about several deletions in one turn, so one of them that is silent delays
-// many receipts by what it delays one. What each says counts for the deletion that it was asked about.
-func TestEdgesAreAskedAtOnce(t *testing.T) {
-	t.Parallel()
-	st := newSite(t)
+// listEdges makes the bucket of popularity lists, in which these edges have one.
+func (st *site) listEdges(t testing.TB, edges ...string) {
+	t.Helper()
 	js, err := jetstream.New(st.nc)
 	if err != nil {
 		t.Fatal(err)
@@ -25,32 +24,51 @@ func TestEdgesAreAskedAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := popular.Put(t.Context(), "edge.silent.2", nil); err != nil {
-		t.Fatal(err)
+	for _, edge := range edges {
+		if _, err := popular.Put(t.Context(), edge, nil); err != nil {
+			t.Fatal(err)
+		}
 	}
-	st.exec(t, `INSERT INTO deletions (user_id, account, name, version, receipt, rows_gone_at)
-		SELECT 1, false, 'person' || n, n, sha256(n::text::bytea), now() FROM generate_series(1, 40) n`)
-	var mu sync.Mutex
-	asked := map[string]int{}
-	if _, err := st.nc.Subscribe(wire.SubjectGone, func(m *nats.Msg) {
+}
+
+// edgeKnows has an edge answer since when it shows nothing of what it is asked about.
+func (st *site) edgeKnows(t testing.TB, edge string, since func(wire.GoneQuestion) time.Time) {
+	t.Helper()
+	_, err := st.nc.Subscribe(wire.SubjectGone, func(m *nats.Msg) {
 		question, err := wire.DecodeGoneQuestion(m.Data)
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		mu.Lock()
-		asked[question.Scope]++
-		mu.Unlock()
-		data, err := wire.GoneAnswer{Edge: "edge.a.1", Since: time.UnixMicro(question.Version)}.Encode()
-		if err != nil || m.Respond(data) != nil {
-			t.Error("an edge cannot answer")
+		data, err := wire.GoneAnswer{Edge: edge, Since: since(question)}.Encode()
+		if err = errors.Join(err, m.Respond(data)); err != nil {
+			t.Error(err)
 		}
-	}); err != nil {
+	})
+	if err == nil {
+		err = st.nc.Flush()
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := st.nc.Flush(); err != nil {
-		t.Fatal(err)
-	}
+}
+
+// TestEdgesAreAskedAtOnce: edges are asked about several deletions in one turn, so one of them that is silent delays
+// many receipts by what it delays one. What each says counts for the deletion that it was asked about.
+func TestEdgesAreAskedAtOnce(t *testing.T) {
+	t.Parallel()
+	st := newSite(t)
+	st.listEdges(t, "edge.silent.2")
+	st.exec(t, `INSERT INTO deletions (user_id, account, name, version, receipt, rows_gone_at)
+		SELECT 1, false, 'person' || n, n, sha256(n::text::bytea), now() FROM generate_series(1, 40) n`)
+	var mu sync.Mutex
+	asked := map[string]int{}
+	st.edgeKnows(t, "edge.a.1", func(question wire.GoneQuestion) time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		asked[question.Scope]++
+		return time.UnixMicro(question.Version)
+	})
 	s := st.service(t, nil)
 	said := func() int64 {
 		return st.scalar(t, `SELECT count(*) FROM deletion_edges e JOIN deletions d ON d.id = e.deletion_id

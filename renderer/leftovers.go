@@ -36,9 +36,10 @@ type leftover struct {
 }
 
 // leftovers lists what changes leave: sessions end whose account was closed or deleted or has a new password, rows of
-// deleted accounts are deleted, bins are emptied, photos are deleted that were in a bin for long, files that no photo
-// shows any more are removed, edges are asked what they know, derivatives are made that a renderer owes, images of
-// before blurs get theirs, uploads are removed that were given up, and zip files are prepared.
+// deleted accounts are deleted, bins are emptied, photos are deleted that were in a bin for long, revoked links are
+// forgotten, files that no photo shows any more are removed, edges are asked what they know, derivatives are made that
+// a renderer owes, images of before blurs get theirs, uploads are removed that were given up, and zip files are
+// prepared.
 func (s *Service) leftovers() []leftover {
 	var last int64 // the deletion whose rows were deleted last
 	return []leftover{
@@ -59,6 +60,9 @@ func (s *Service) leftovers() []leftover {
 		{name: "bins", every: forgetEvery, step: func(ctx context.Context) (bool, error) {
 			n, err := s.store.EmptyBins(ctx, wire.BinDays*24*time.Hour)
 			return n > 0, err
+		}},
+		{name: "links", every: forgetEvery, step: func(ctx context.Context) (bool, error) {
+			return false, s.store.ForgetShares(ctx, undoShare)
 		}},
 		{name: "edges", every: leftoversEvery, step: s.askEdges, limit: edgesLimit},
 		{name: "pictures", every: leftoversEvery, step: s.takeDue},

@@ -133,7 +133,7 @@ func originalChunk(ctx context.Context, d *actionRun, r originalRequest) (*outco
 	case r.offset >= o.size:
 		return nil, wrong(wire.HeaderOffset, "is behind the end of the file, which has %d bytes", o.size)
 	}
-	buf := d.chunkBuffers.Get().(*[wire.MaxChunk]byte)
+	buf := d.chunkBuffers.Get()
 	data := buf[:min(r.length, o.size-r.offset)]
 	n, err := o.ReadAt(data, r.offset)
 	if err != nil && !(errors.Is(err, io.EOF) && n == len(data)) {

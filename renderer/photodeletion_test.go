@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"flickrkillr/ops/testenv"
 	"flickrkillr/renderer/pictures"
@@ -39,25 +38,13 @@ func (m *member) receiptOf(reply *nats.Msg) (r templates.PhotoReceipt, err error
 func TestPhotosForGood(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)
-	js, err := jetstream.New(st.nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := js.CreateKeyValue(t.Context(), wire.PopularConfig()); err != nil {
-		t.Fatal(err)
-	}
+	st.listEdges(t)
 	questions := make(chan wire.GoneQuestion, 100)
 	knows := time.UnixMicro(time.Now().UnixMicro())
-	if _, err := st.nc.Subscribe(wire.SubjectGone, func(m *nats.Msg) {
-		question, err := wire.DecodeGoneQuestion(m.Data)
-		data, failed := wire.GoneAnswer{Edge: "edge.a.1", Since: knows}.Encode()
-		if err = errors.Join(err, failed, m.Respond(data)); err != nil {
-			t.Error(err)
-		}
+	st.edgeKnows(t, "edge.a.1", func(question wire.GoneQuestion) time.Time {
 		questions <- question
-	}); err != nil {
-		t.Fatal(err)
-	}
+		return knows
+	})
 	const count = 120 // more than one call removes
 	small := landscape(t, 40, 30)
 	ids := make([]string, count)

@@ -85,6 +85,7 @@ var notices = map[string]string{
 	wire.NoticeAlbumDeleted:   "The album is deleted. Its photos are still here.",
 	wire.NoticeShared:         "The link is made. Whoever has it sees what it leads to.",
 	wire.NoticeUnshared:       "The link is revoked. It shows nothing any more.",
+	wire.NoticeReshared:       "The link is back. It shows what it did before.",
 	wire.NoticeLetAdd:         "People with the link can add photos.",
 	wire.NoticeStopAdd:        "Nobody can add photos by the link any more.",
 	wire.NoticeTakeout:        "Your zip file is being prepared. It appears below.",
@@ -166,7 +167,7 @@ func (d *actionRun) privateView(
 		}
 	}
 	if err := errors.Join(d.addPasskeysTo(ctx, &p, v), d.addMailTo(ctx, &p, v),
-		d.addPhotosTo(ctx, &p, v, asked.Notice), d.addAlbumsTo(ctx, &p, v), d.addSharesTo(ctx, &p, v),
+		d.addPhotosTo(ctx, &p, v, asked.Notice), d.addAlbumsTo(ctx, &p, v), d.addSharesTo(ctx, &p, v, asked.Notice),
 		d.addTakeoutsTo(ctx, &p, v)); err != nil {
 		return nil, err
 	}

@@ -26,6 +26,7 @@ import (
 	"flickrkillr/renderer/store"
 	"flickrkillr/schema/discovery"
 	"flickrkillr/schema/monotonic"
+	"flickrkillr/schema/payload"
 	"flickrkillr/schema/wire"
 	"flickrkillr/templates"
 )
@@ -128,7 +129,7 @@ type Service struct {
 
 	decoders     decoders
 	shared       *sharedForms
-	chunkBuffers sync.Pool        // of *[wire.MaxChunk]byte
+	chunkBuffers payload.Buffers  // of downloads
 	undeveloped  chan undeveloped // pictures that wait for a developer
 
 	endpoints []*endpoint
@@ -186,11 +187,10 @@ func New(cfg Config) (*Service, error) {
 		started:  time.Now(),
 		outage:   newOutage(),
 
-		hearAgain:    hearAgain,
-		shared:       newSharedForms(),
-		undeveloped:  make(chan undeveloped, developQueue),
-		buffers:      sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 32<<10)) }},
-		chunkBuffers: sync.Pool{New: func() any { return new([wire.MaxChunk]byte) }},
+		hearAgain:   hearAgain,
+		shared:      newSharedForms(),
+		undeveloped: make(chan undeveloped, developQueue),
+		buffers:     sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 32<<10)) }},
 	}
 	s.store.OnRetry(s.outage.note)
 	site := templates.Site{Assets: cfg.Assets, Base: strings.TrimSuffix(cfg.BaseURL, "/")}

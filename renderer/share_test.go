@@ -204,6 +204,26 @@ func TestShareLinks(t *testing.T) {
 	if _, err := a.see(wire.ShareRequest{Photo: 50, Width: 640}); err != nil {
 		t.Errorf("another link to the same photo: %v", err)
 	}
+	_, offered := ansel.list(page.PrivateShares, "notice", wire.NoticeUnshared, "undo", photoID)
+	if !bytes.Contains(offered.Body, []byte(`name="back" value="`+photoID+`"`)) {
+		t.Error("there is nothing to take the revocation back")
+	}
+	if _, calm := ansel.list(page.PrivateShares, "undo", photoID); bytes.Contains(calm.Body, []byte(`name="back"`)) {
+		t.Error("a link can bring a revoked link back")
+	}
+	for _, c := range []struct {
+		who    *member
+		key    string
+		status string
+	}{{dorothea, "undo-theft", "422"}, {ansel, "undo", ""}, {ansel, "undo-again", "422"}} {
+		reply := c.who.do(wire.ActionReshare, c.key, "back", photoID)
+		if reply.Header.Get(wire.HeaderStatus) != c.status {
+			t.Errorf("%s: %v", c.key, reply.Header)
+		}
+	}
+	if shown, err := g.see(wire.ShareRequest{}); err != nil || !bytes.Contains(shown.Body, []byte("Moonrise 50")) {
+		t.Errorf("a link that is back: %v", err)
+	}
 	if reply := st.get(t, page.Photo(50)); reply.Status != http.StatusNotFound {
 		t.Errorf("a private photo that is shared: %d", reply.Status)
 	}

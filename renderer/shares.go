@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"time"
 
 	"flickrkillr/renderer/password"
 	"flickrkillr/renderer/sharelink"
@@ -17,6 +18,9 @@ import (
 
 // maxShareName bounds what its owner calls a link, in characters.
 const maxShareName = 60
+
+// undoShare is for how long the revocation of a link can be taken back.
+const undoShare = time.Hour
 
 // shareDays are how long a link may last, in days; 0 is until it is revoked.
 var shareDays = []int{0, 1, 7, 30, 365}
@@ -93,6 +97,23 @@ func endShare(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
 	return &outcome{changes: changes}, nil
 }
 
+// restoreShare takes back that a link of one's own was revoked.
+func restoreShare(ctx context.Context, d *actionRun, a attempt) (*outcome, error) {
+	id := a.form.place("back")
+	changes, err := fromRows(ctx, d, func(ctx context.Context) ([]store.Change, error) {
+		return d.store.RestoreShare(ctx, a.key, a.user, id, undoShare, wire.MaxShares)
+	})
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, wrong(formField, "The link cannot be brought back any more. Make a new one")
+	case errors.Is(err, store.ErrTooMany):
+		return nil, wrong(formField, "You have %d links. Revoke some of them", wire.MaxShares)
+	case err != nil:
+		return nil, err
+	}
+	return &outcome{changes: changes}, nil
+}
+
 // place reads an id or a position, which may be missing; what is none is 0.
 func (f form) place(name string) int64 {
 	id, err := strconv.ParseInt(f[name], 10, 64)
@@ -103,11 +124,14 @@ func (f form) place(name string) int64 {
 }
 
 // addSharesTo adds to a private page what it shows of one's own links: all, or those to a photo or an album.
-func (d *actionRun) addSharesTo(ctx context.Context, p *templates.PrivatePage, v visit) error {
+func (d *actionRun) addSharesTo(ctx context.Context, p *templates.PrivatePage, v visit, notice string) error {
 	if p.Kind != page.PrivateShares {
 		return nil
 	}
 	f := form(p.Form.Values)
+	if id := f.place("undo"); id != 0 && notice == wire.NoticeUnshared {
+		p.Undo, p.UndoBy = []int64{id}, "back"
+	}
 	err := d.addSharedTo(ctx, p, v)
 	if errors.Is(err, store.ErrNotFound) { // it was deleted meanwhile
 		delete(f, "photo")

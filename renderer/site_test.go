@@ -176,7 +176,8 @@ func (st *site) start(t testing.TB, change func(*Config)) *running {
 func (st *site) service(t testing.TB, change func(*Config)) *Service {
 	t.Helper()
 	cfg := Config{NATS: testenv.ConnectAs(t, st.url, wire.RoleRenderer), Pool: st.pool, Pictures: st.pictures,
-		Staging: st.staging, Version: "1.2.3", Logger: slog.New(logged{t})}
+		Uploads: testenv.ConnectForFiles(t, st.url, wire.RoleRenderer), Staging: st.staging, Version: "1.2.3",
+		Logger: slog.New(logged{t})}
 	if change != nil {
 		change(&cfg)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"flickrkillr/renderer/pictures"
 	"flickrkillr/renderer/store"
+	"flickrkillr/schema/payload"
 	"flickrkillr/schema/wire"
 )
 
@@ -37,6 +38,9 @@ var _ [0]struct{} = [pictures.MaxPiece - wire.MaxChunk]struct{}{}
 
 var _ [0]struct{} = [pictures.MaxFile - wire.MaxUpload]struct{}{}
 
+// A chunk fits into a buffer.
+var _ [0]struct{} = [payload.Most - wire.MaxChunk]struct{}{}
+
 // fileField is the field of a [wire.InputError] about an uploaded file. Its problem is whole sentences.
 const fileField = "file"
 
@@ -53,7 +57,7 @@ func uploadEndpoints(bus *nats.Conn, chunks, others, finishes *pool) []*endpoint
 		pending int // bytes, see endpoint
 	}{
 		{wire.UploadCreate, others, parseCreate, 0},
-		{wire.UploadChunk, chunks, parseChunk, pendingChunks},
+		{wire.UploadChunk, chunks, chunkParser(payload.Of(bus)), pendingChunks},
 		{wire.UploadState, others, parseState, 0},
 		{wire.UploadFinish, finishes, parseFinish, 0},
 		{wire.UploadCancel, others, parseCancel, 0},
@@ -156,21 +160,31 @@ func (d *actionRun) albumTakes(ctx context.Context, u store.UploadID, album stri
 	return err
 }
 
-func parseChunk(u store.UploadID, _ *shareVisit, m *nats.Msg) (actionFunc, error) {
-	offset, err := strconv.ParseInt(m.Header.Get(wire.HeaderOffset), 10, 64)
-	if err != nil {
-		return nil, wrong(wire.HeaderOffset, "is no number: say at which byte of the file the chunk begins")
-	}
-	data := m.Data
-	return func(ctx context.Context, d *actionRun) (*outcome, error) {
-		if err := d.staging.Write(ctx, pictures.Upload(u), offset, data); err != nil {
-			return nil, uploadError(err)
+// chunkParser parses chunks that came by a connection with this receiver.
+func chunkParser(from *payload.Receiver) uploadRequest {
+	return func(u store.UploadID, _ *shareVisit, m *nats.Msg) (actionFunc, error) {
+		data, done, err := from.Take(m)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", wire.ErrExpired, err)
 		}
-		d.metrics.uploadBytes.Add(float64(len(data)))
-		return &outcome{then: func() {
-			d.tellUpload(u, wire.UploadEvent{Stage: wire.UploadReceived, Offset: offset + int64(len(data))})
-		}}, nil
-	}, nil
+		offset, err := strconv.ParseInt(m.Header.Get(wire.HeaderOffset), 10, 64)
+		if err != nil {
+			return nil, wrong(wire.HeaderOffset, "is no number: say at which byte of the file the chunk begins")
+		}
+		return func(ctx context.Context, d *actionRun) (*outcome, error) {
+			size := len(data)
+			if err := d.staging.Write(ctx, pictures.Upload(u), offset, data); err != nil {
+				return nil, uploadError(err)
+			}
+			if _, ok := d.staging.(*pictures.Dir); ok { // the connections of a bucket may read data for longer
+				done()
+			}
+			d.metrics.uploadBytes.Add(float64(size))
+			return &outcome{then: func() {
+				d.tellUpload(u, wire.UploadEvent{Stage: wire.UploadReceived, Offset: offset + int64(size)})
+			}}, nil
+		}, nil
+	}
 }
 
 func parseState(u store.UploadID, _ *shareVisit, _ *nats.Msg) (actionFunc, error) {

@@ -31,9 +31,9 @@ type PrivatePage struct {
 	Shares  []ShareCard // a page of their links, newest first
 	Link    string      // by which whoever has it sees the unlisted photo that the form is about; "": it is none
 	Shared  string      // the title of the photo or album that a new link is to show; "": none is to be made
-	Undo    []int64     // photos that they have just changed
-	UndoBy  string      // what takes that back: "restore", "public", "unshow", "untag" or "tag"
-	UndoTag string      // the tag for the last two
+	Undo    []int64     // photos that they have just changed, or the link that they have just revoked
+	UndoBy  string      // what takes that back: "restore", "public", "unshow", "untag", "tag", or of a link "back"
+	UndoTag string      // the tag for those two
 	Tags    []string    // that they use most
 
 	Albums        []OwnAlbumCard // a page of their own albums

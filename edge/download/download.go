@@ -19,7 +19,8 @@ import (
 type Piece struct {
 	Bytes []byte // what it is, unless there is a Fetch
 	Size  int    // of what Fetch returns, in bytes
-	Fetch func(ctx context.Context) ([]byte, error)
+	// Fetch gets the bytes. done is called when they are sent; nil: nothing has to know.
+	Fetch func(ctx context.Context) (data []byte, done func(), err error)
 }
 
 func (p Piece) size() int {
@@ -122,11 +123,13 @@ type reading struct {
 	free   chan struct{}     // as many values as chunks may be in memory
 	now    []byte            // what is left of the first piece
 	counts bool              // it was fetched
+	sent   func()            // says that nothing is left; nil: nobody has to know
 }
 
 type fetched struct {
 	data   []byte
 	counts bool
+	done   func()
 	err    error
 }
 
@@ -170,11 +173,11 @@ func (r *reading) run(f File, offset, end int64) {
 			running <- struct{}{}
 			go func() {
 				defer func() { <-running }()
-				data, err := piece.Fetch(r.ctx)
+				data, done, err := piece.Fetch(r.ctx)
 				if err == nil && len(data) != piece.size() {
 					err = errShort
 				}
-				place <- fetched{data, true, err}
+				place <- fetched{data, true, done, err}
 			}()
 		}
 		select {
@@ -207,15 +210,22 @@ func (r *reading) next() ([]byte, error) {
 		if piece.err != nil {
 			return nil, piece.err
 		}
-		r.now, r.counts = piece.data, piece.counts
+		r.now, r.counts, r.sent = piece.data, piece.counts, piece.done
 	}
 	return r.now, nil
 }
 
 // took says that n bytes of next are used.
 func (r *reading) took(n int) {
-	if r.now = r.now[n:]; len(r.now) == 0 && r.counts {
-		r.now, r.counts = nil, false
+	if r.now = r.now[n:]; len(r.now) > 0 {
+		return
+	}
+	if r.now = nil; r.sent != nil {
+		r.sent()
+		r.sent = nil
+	}
+	if r.counts {
+		r.counts = false
 		r.free <- struct{}{}
 	}
 }

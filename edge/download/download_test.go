@@ -33,9 +33,9 @@ func chunked(data []byte, fetch func(ctx context.Context, at int) ([]byte, error
 				if at >= end {
 					end = min(start+7+chunk, len(data))
 					from := at
-					piece = download.Piece{Size: end - from, Fetch: func(ctx context.Context) ([]byte, error) {
+					piece = download.Piece{Size: end - from, Fetch: func(ctx context.Context) ([]byte, func(), error) {
 						got, err := fetch(ctx, from)
-						return got[:min(len(got), end-from)], err
+						return got[:min(len(got), end-from)], nil, err
 					}}
 				}
 				if !yield(piece, nil) {

@@ -63,7 +63,7 @@ func (c *auditCommand) Run(s *session) error {
 		return c.auditRunning(s)
 	}
 	if len(c.Metrics) > 0 || c.Yes {
-		return errors.New("--metrics and --yes are for an audit of a running site: name its edges with --edge")
+		return usage(errors.New("--metrics and --yes are for an audit of a running site: name its edges with --edge"))
 	}
 	return c.auditOwn(s)
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"flickrkillr/ops/lab/bench"
-	"flickrkillr/ops/stack"
 )
 
 type benchCommand struct {
@@ -74,7 +73,7 @@ func (c *benchCommand) Run(s *session) error {
 		Turns:           c.Turns,
 	}
 	if _, err := fmt.Sscanf(c.Viewport, "%dx%d", &cfg.Viewport.Width, &cfg.Viewport.Height); err != nil {
-		return fmt.Errorf("--viewport %s is not of the form 1280x800", c.Viewport)
+		return usage(fmt.Errorf("--viewport %s is not of the form 1280x800", c.Viewport))
 	}
 	var err error
 	if cfg.Edges, err = c.findEdges(s.data); err != nil {
@@ -107,14 +106,11 @@ func (c *benchCommand) findEdges(data string) ([]string, error) {
 	if len(c.Edge) > 0 {
 		return c.Edge, nil
 	}
-	env, err := stack.ReadEnv(data)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
+	edges, err := announcedEdges(data)
+	if err == nil && len(edges) == 0 {
+		err = fmt.Errorf("no edge has been started in %s: run `killr up` first, or say --edge", data)
 	}
-	if len(env.Edges) == 0 {
-		return nil, fmt.Errorf("no edge has been started in %s: run `killr up` first, or say --edge", data)
-	}
-	return env.Edges, nil
+	return edges, err
 }
 
 // findPages returns the pages of --urls, or the page of every user.

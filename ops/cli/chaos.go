@@ -1,12 +1,15 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"flickrkillr/ops/lab/bench"
 	"flickrkillr/ops/lab/chaos"
@@ -53,10 +56,10 @@ func (c *chaosCommand) Run(s *session) (err error) {
 		return err
 	}
 	if c.Fleet && len(c.Edge) > 0 {
-		return errors.New("--fleet starts machines of its own: leave --edge out")
+		return usage(errors.New("--fleet starts machines of its own: leave --edge out"))
 	}
 	if c.Yes && len(c.Edge) == 0 {
-		return errors.New("--yes is for a running site: name its edges with --edge")
+		return usage(errors.New("--yes is for a running site: name its edges with --edge"))
 	}
 	if len(c.Edge) > 0 && len(c.Row) == 0 {
 		rows = chaos.OnRunning(rows)
@@ -111,8 +114,8 @@ func (c *chaosCommand) Run(s *session) (err error) {
 			return fmt.Errorf("--row: %w", err)
 		}
 	}
-	services, err := s.openSandbox("chaos", !c.Fleet, seed.Config{Users: chaosUsers, Photos: chaosPhotos,
-		Originals: ladderOriginals, Long: ladderLong})
+	data := seed.Config{Users: chaosUsers, Photos: chaosPhotos, Originals: ladderOriginals, Long: ladderLong}
+	services, err := s.openSandbox("chaos", !c.Fleet, data)
 	if err != nil {
 		return err
 	}
@@ -124,6 +127,9 @@ func (c *chaosCommand) Run(s *session) (err error) {
 		return err
 	}
 	cfg.Stack, cfg.Pictures, cfg.Env = services, picturesOf(services), flagEnv(s.flags)
+	cfg.Fill = func(_ context.Context, pool *pgxpool.Pool) error { // the same numbers give the same rows
+		return s.seed(pool, pictureFlags{Pictures: cfg.Pictures}, data, seed.Run)
+	}
 	return c.run(s, cfg)
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -79,6 +80,9 @@ type Program struct {
 // Run parses the command line, does what it asks for until ctx ends, and returns the exit status.
 func (p Program) Run(ctx context.Context, args []string) int {
 	stdout, stderr := p.Stdout, p.Stderr
+	if slices.Equal(args, []string{"--version"}) { // as other programs take it
+		args = []string{"version"}
+	}
 	var cli commands
 	status := -1
 	parser, err := kong.New(
@@ -129,6 +133,10 @@ func (p Program) Run(ctx context.Context, args []string) int {
 		},
 	)
 	flush()
+	if _, wrong := errors.AsType[errUsage](err); wrong {
+		explain(stderr, parser, chosen, err)
+		return 2
+	}
 	if err == nil || (ctx.Err() != nil && errors.Is(err, context.Canceled)) { // told to stop, and stopped
 		return 0
 	}
@@ -144,24 +152,4 @@ func commandVars() kong.Vars {
 	}
 	return kong.Vars{"faults": strings.Join(names, ","), "fault_list": `"` + strings.Join(names, `", "`) + `"`,
 		"rows": strings.Join(append(chaos.Names(), chaos.FleetNames()...), ",")}
-}
-
-// explain prints what is wrong with the command line, and what is allowed. parsed is nil if kong refused it.
-func explain(w io.Writer, parser *kong.Kong, parsed *kong.Context, err error) {
-	if wrong, ok := errors.AsType[*kong.ParseError](err); ok {
-		parsed = wrong.Context
-	}
-	if parsed != nil && parsed.Selected() != nil {
-		fmt.Fprintf(w, "killr: %v (see killr %s --help)\n", err, parsed.Selected().Path())
-		return
-	}
-	said := strings.Replace(err.Error(), "unexpected argument", "there is no command", 1)
-	if strings.HasPrefix(said, "expected one of") { // kong names only the first commands
-		said = "say what to do"
-	}
-	fmt.Fprintf(w, "killr: %s\nThe commands are:\n", said)
-	for _, command := range parser.Model.Leaves(true) {
-		fmt.Fprintf(w, "  %-10s %s\n", command.Path(), command.Help)
-	}
-	fmt.Fprintln(w, "See killr COMMAND --help for the flags of one.")
 }

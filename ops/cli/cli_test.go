@@ -112,8 +112,9 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		{[]string{"--nonsense"}, 2, "unknown flag --nonsense"},
 		{[]string{"up", "--renderers", "many"}, 2, "--renderers"},
 		{[]string{"--log-level", "loud", "version"}, 2, "--log-level"},
-		{[]string{"frob"}, 2, "there is no command frob\nThe commands are:\n  up "},
-		{nil, 2, "  cachefill  Run a cachefill"},
+		{[]string{"frob"}, 2, "killr: there is no command frob (see killr --help)\n"},
+		{nil, 2, "\n  cachefill      Run a cachefill"},
+		{nil, 2, "\n  pictures copy  Copy all pictures"},
 	}
 	nobody := t.TempDir()
 	t.Cleanup(func() { // nothing was started, and nothing made
@@ -133,8 +134,14 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		{"bench --zipf NaN", 2, "--zipf=NaN is not allowed: at least 0"},
 		{"up --photos -5", 2, "--photos=-5 is not allowed: at least 1 (see killr up --help)"},
 		{"audit --fault frob", 2, `must be one of "kill a renderer",`},
+		{"scale", 2, "<role=n>"},
+		{"scale renderer=many", 2, "say renderer=6 (see killr scale --help)"},
+		{"edge --addr nope", 2, "--addr nope is no address to listen on"},
+		{"renderer --debug-addr nope", 2, "--debug-addr nope is no address to listen on"},
+		{"up --addr nope", 2, "--addr: address nope"},
+		{"login --edge nope", 2, "no address of an edge"},
 		{"chaos --row frob", 2, `must be one of "a renderer is killed every 2 s",`},
-		{"audit --metrics http://127.0.0.1:1/metrics", 1, "--edge"},
+		{"audit --metrics http://127.0.0.1:1/metrics", 2, "--edge"},
 		{"warm", 1, "first, or say --nats\n"},
 		{"migrate", 1, "first, or say --postgres\n"},
 		{up + " --debug-addr " + addr, 1, "choose another port with --debug-addr"},
@@ -153,9 +160,9 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		{"migrate", 1, "run `killr up` first"},
 		{"bench", 1, "run `killr up` first"},
 		{"bench --edge http://127.0.0.1:1", 1, "--postgres"},
-		{"bench --edge http://127.0.0.1:1 --urls " + os.DevNull + " --viewport wide", 1, "--viewport"},
+		{"bench --edge http://127.0.0.1:1 --urls " + os.DevNull + " --viewport wide", 2, "--viewport"},
 		{"bench --edge http://127.0.0.1:1 --urls " + os.DevNull, 1, "no page"},
-		{"edge --nats nats://127.0.0.1:1 --addr " + free + " --tls-cert x", 1, "belong together"},
+		{"edge --nats nats://127.0.0.1:1 --addr " + free + " --tls-cert x", 2, "belong together"},
 	} {
 		all = append(all, mistake{append([]string{"--data", nobody}, strings.Fields(c.command)...), c.status, c.says})
 	}
@@ -230,9 +237,11 @@ func TestNumbersHaveLimits(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	t.Parallel()
-	status, stdout, _ := killr(t.Context(), "version")
-	if status != 0 || !strings.HasPrefix(stdout, "killr "+testVersion+"+") {
-		t.Errorf("status %d, said %q", status, stdout)
+	for _, argument := range []string{"version", "--version"} {
+		status, stdout, _ := killr(t.Context(), argument)
+		if status != 0 || !strings.HasPrefix(stdout, "killr "+testVersion+"+") {
+			t.Errorf("%s: status %d, said %q", argument, status, stdout)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@
 //
 //	cli.go        the command tree: parse, run, exit status
 //	limits.go     which numbers the flags allow
+//	usage.go      what is wrong with a command line
 //	log.go        logs for people and for machines
 //	services.go   flags that say where NATS, Postgres and memcached are
 //	database.go   a pool of connections for one command

@@ -19,8 +19,8 @@ type edgeCommand struct {
 }
 
 func (c *edgeCommand) Run(s *session) error {
-	if err := errors.Join(c.tlsFlags.check(), c.proxyFlags.check()); err != nil {
-		return err
+	if err := errors.Join(c.tlsFlags.check(), c.proxyFlags.check(), checkAddr("--addr", c.Addr)); err != nil {
+		return usage(err)
 	}
 	passed, err := systemd.Sockets()
 	if err != nil {

@@ -27,7 +27,7 @@ type importCommand struct {
 
 // Run imports photos and albums. What is there is not made again, so it may be run again after a break.
 func (c *importCommand) Run(s *session) error {
-	edge, err := c.open()
+	edge, err := c.open(s)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ import (
 
 // tokenFlags say where an edge is, and where its token is kept.
 type tokenFlags struct {
-	Edge     string `default:"http://127.0.0.1:8080" placeholder:"URL" help:"Address of an edge (default ${default})."`
+	Edge     string `placeholder:"URL" help:"Address of an edge (default: the first of the running 'up', or else http://127.0.0.1:8080)."`
 	Config   string `placeholder:"DIR" help:"Folder in which tokens are kept, one file an edge, which only you may read (default: flickrkillr in your configuration folder)."`
 	Insecure bool   `env:"-" help:"Send a password or a token over http to another machine. Whoever is on the way can read it."`
 }
@@ -51,13 +51,14 @@ type keptToken struct {
 
 // Run makes an API token with a name and a password, which it does not keep.
 func (c *loginCommand) Run(s *session) error {
-	edge, err := c.open()
+	edge, err := c.open(s)
 	if err != nil {
 		return err
 	}
 	if c.Logout {
 		return edge.logout(s)
 	}
+	fmt.Fprintf(s.stderr, "Sign in at %s\n", edge.url)
 	name, password, err := c.credentials(s)
 	if err != nil {
 		return err
@@ -95,7 +96,7 @@ func (c *loginCommand) Run(s *session) error {
 
 // Run prints whose the token is.
 func (c *whoamiCommand) Run(s *session) error {
-	edge, err := c.open()
+	edge, err := c.open(s)
 	if err != nil {
 		return err
 	}
@@ -154,16 +155,37 @@ type edgeClient struct {
 // edgeTime bounds a request. A sign-in may wait for its turn.
 const edgeTime = 30 * time.Second
 
+// defaultEdge is where the first edge of `up` listens, unless it is told otherwise.
+const defaultEdge = "http://127.0.0.1:8080"
+
+// edge is the address that was given, or the first one that `up` announced in a data directory.
+func (f tokenFlags) edge(data string) (string, error) {
+	if f.Edge == "" {
+		edges, err := announcedEdges(data)
+		if err != nil || len(edges) == 0 {
+			return defaultEdge, err
+		}
+		return edges[0], nil
+	}
+	first, _, _ := strings.Cut(f.Edge, ",") // KILLR_EDGE of stack.env names all
+	return first, nil
+}
+
 // open checks where passwords and tokens would go to.
-func (f tokenFlags) open() (*edgeClient, error) {
-	u, err := url.Parse(strings.TrimSuffix(f.Edge, "/"))
+func (f tokenFlags) open(s *session) (*edgeClient, error) {
+	edge, err := f.edge(s.data)
+	if err != nil {
+		return nil, err
+	}
+	u, err := url.Parse(strings.TrimSuffix(edge, "/"))
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path != "" || u.RawQuery != "" ||
 		u.User != nil {
-		return nil, fmt.Errorf("--edge %s is no address of an edge: give one such as https://photos.example", f.Edge)
+		return nil, usage(fmt.Errorf("--edge %s is no address of an edge: give one such as https://photos.example",
+			edge))
 	}
 	if u.Scheme == "http" && !isLoopback(u.Hostname()) && !f.Insecure {
-		return nil, fmt.Errorf("%s is not encrypted, so whoever is on the way could read your password: use https, "+
-			"or say --insecure", u)
+		return nil, usage(fmt.Errorf("%s is not encrypted, so whoever is on the way could read your password: "+
+			"use https, or say --insecure", u))
 	}
 	folder := f.Config
 	if folder == "" {

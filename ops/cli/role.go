@@ -18,6 +18,11 @@ type roleFlags struct {
 // runRole runs one role in this process until it is told to stop. flags are the names of those that say where the
 // services are, for error messages; config is called once the addresses are known.
 func (s *session) runRole(role site.Role, f *roleFlags, flags string, config func() site.Config) (err error) {
+	if f.DebugAddr != "" {
+		if err := checkAddr("--debug-addr", f.DebugAddr); err != nil {
+			return err
+		}
+	}
 	if err := f.find(s.data, flags, wire.Role(role)); err != nil {
 		return err
 	}

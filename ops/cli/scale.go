@@ -19,7 +19,7 @@ func (c *scaleCommand) Run(s *session) error {
 	role, number, ok := strings.Cut(c.Count, "=")
 	n, err := strconv.Atoi(number)
 	if !ok || err != nil {
-		return fmt.Errorf("%q is no role and number: say %s=6", c.Count, cmp.Or(role, "renderer"))
+		return usage(fmt.Errorf("%q is no role and number: say %s=6", c.Count, cmp.Or(role, "renderer")))
 	}
 	o, err := c.options(s)
 	if err != nil {

@@ -62,3 +62,12 @@ func (v *services) env(role wire.Role) stack.Env {
 		Postgres: v.Postgres, ReadFrom: v.readFrom, Memcached: v.Memcached,
 	}
 }
+
+// announcedEdges are the addresses of the edges that the last `up` in a data directory started; none: there was none.
+func announcedEdges(data string) ([]string, error) {
+	env, err := stack.ReadEnv(data)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	return env.Edges, err
+}

@@ -41,6 +41,9 @@ func (f *tlsFlags) check() error {
 	if err := f.hsts().Check(); err != nil {
 		return fmt.Errorf("--hsts: %w", err)
 	}
+	if f.RedirectAddr != "" {
+		return checkAddr("--redirect-addr", f.RedirectAddr)
+	}
 	return nil
 }
 

@@ -216,17 +216,20 @@ func flagEnv(flags []*kong.Flag) []string {
 func (c *upCommand) check(services stack.Config) error {
 	if c.Users > 0 {
 		if _, err := c.seedSize.config(); err != nil {
-			return err
+			return usage(err)
 		}
 	}
 	if err := errors.Join(c.tlsFlags.check(), c.proxyFlags.check()); err != nil {
-		return err
+		return usage(err)
 	}
 	if err := edge.CheckOrigins(c.Origin); err != nil {
-		return fmt.Errorf("--origin: %w", err)
+		return usage(fmt.Errorf("--origin: %w", err))
 	}
 	listeners, err := c.listeners()
 	if err != nil {
+		return usage(err)
+	}
+	if err := stack.CheckFree(services.Dir); err != nil {
 		return err
 	}
 	listeners = append(listeners, services.Listeners()...)

@@ -86,7 +86,8 @@ func TestUp(t *testing.T) {
 	})
 
 	t.Run("another up is told that the data is in use", func(t *testing.T) {
-		other := start(t, testenv.UpArgs(data)...)
+		addr := strings.TrimSuffix(strings.TrimPrefix(home, "http://"), "/") // is taken, too
+		other := start(t, testenv.UpArgs(data, "--addr", addr)...)
 		if status := other.WaitFor(t, 2*time.Minute); status != 1 ||
 			!strings.Contains(other.Stderr.String(), "in use by another `up`") {
 			t.Errorf("status %d: %s", status, other.Stderr)

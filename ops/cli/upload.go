@@ -58,7 +58,7 @@ func (c *uploadCommand) seen() string {
 
 // Run uploads the pictures of a folder, several at once.
 func (c *uploadCommand) Run(s *session) error {
-	edge, err := c.open()
+	edge, err := c.open(s)
 	if err != nil {
 		return err
 	}
@@ -195,7 +195,7 @@ func (u *uploader) report(s *session) error {
 		return err
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %d files were not uploaded", failed, len(u.results))
+		return fmt.Errorf("%d of %d files not uploaded", failed, len(u.results))
 	}
 	return nil
 }

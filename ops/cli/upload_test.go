@@ -169,7 +169,7 @@ func TestUpload(t *testing.T) {
 			size += len(data)
 		}
 	}
-	edge, err := tokenFlags{Edge: server.URL, Config: config}.open()
+	edge, err := tokenFlags{Edge: server.URL, Config: config}.open(&session{})
 	if err == nil {
 		err = edge.keep(keptToken{server.URL, "ansel", "killr_x"})
 	}

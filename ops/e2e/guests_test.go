@@ -220,7 +220,7 @@ func (a *guestAlbum) revoke() {
 	g.becomes(`document.querySelector(".all p")?.textContent.startsWith("Choose, drop")`)
 	b.open("/me/shares")
 	b.press("Revoke")
-	b.becomes(`location.search === "?notice=unshared" && !document.querySelector(".link")`)
+	b.becomes(`location.search.startsWith("?notice=unshared&undo=") && !document.querySelector(".link")`)
 	b.noProblems()
 	g.do(chromedp.SetUploadFiles("#files", writePictures(t, t.TempDir(), 300, "Too late.jpg")))
 	g.becomes(`document.querySelector(".all p").textContent === "0 of 1 uploaded, 1 refused."`)

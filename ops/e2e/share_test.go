@@ -69,8 +69,9 @@ func (p *person) link(edge int, fields url.Values) (path string) {
 func (p *person) unlink(edge int) {
 	p.s.t.Helper()
 	list := p.get(edge, "/me/shares")
-	p.form(edge, "/me/shares", url.Values{"end": {list.attr("button[name=end]", "value")},
-		"key": {list.attr("input[name=key]", "value")}}).expect(http.StatusSeeOther, "/me/shares?notice=unshared")
+	id := list.attr("button[name=end]", "value")
+	p.form(edge, "/me/shares", url.Values{"end": {id}, "key": {list.attr("input[name=key]", "value")}}).
+		expect(http.StatusSeeOther, "/me/shares?notice=unshared&undo="+id)
 }
 
 // isOfShare checks the header of an answer about a share: nobody keeps it, lists it, or hears where it was.
@@ -573,8 +574,13 @@ func shareInBrowser(t *testing.T, s *peopleSite) {
 	owner.becomes(`document.querySelectorAll(".link").length === 3`)
 	owner.isForEverybody("all links")
 	ask[bool](owner, `(document.querySelector("button[name=end]").click(), true)`)
-	owner.becomes(`location.search === "?notice=unshared" && document.querySelectorAll(".link").length === 2`)
+	revoked := `location.search.startsWith("?notice=unshared&undo=") && document.querySelectorAll(".link").length === 2`
+	owner.becomes(revoked)
 	visitor.open(album)
 	visitor.becomes(`document.querySelector("h1").textContent !== "Changing New York"`)
+	owner.press("Undo")
+	owner.becomes(`location.search === "?notice=reshared" && document.querySelectorAll(".link").length === 3`)
+	visitor.open(album)
+	visitor.becomes(`document.querySelector("h1").textContent === "Changing New York"`)
 	owner.noProblems()
 }

@@ -73,6 +73,7 @@ var ours = map[string][]string{
 		"edge",
 		"schema/page",
 		"schema/wire",
+		"schema/payload",
 		"schema/sleep",
 		"schema/monotonic",
 		"schema/ring",
@@ -98,7 +99,7 @@ var ours = map[string][]string{
 	},
 	"renderer": {
 		"renderer", "schema/page", "schema/wire", "schema/sleep", "schema/monotonic", "schema/discovery", "templates",
-		"schema/zipfile", "schema/takeout", "schema/histogram",
+		"schema/zipfile", "schema/takeout", "schema/histogram", "schema/payload",
 	},
 	"renderer/store":     {"schema/page", "renderer/query", "renderer/words"},
 	"renderer/query":     {"renderer/words"},
@@ -112,6 +113,7 @@ var ours = map[string][]string{
 	"schema/page":        {},
 	"schema/wire":        {"schema/page", "schema/zipfile"},
 	"schema/zipfile":     {},
+	"schema/payload":     {}, // bytes of messages; it knows no subjects
 	"schema/takeout":     {},
 	"schema/ring":        {},
 	"schema/sleep":       {},

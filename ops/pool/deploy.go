@@ -24,7 +24,11 @@ func deployOf(shot Snapshot) Deploy {
 	}
 	var words []string
 	for version, n := range count {
-		words = append(words, fmt.Sprintf("%s on %d", version, n))
+		roles := "roles"
+		if n == 1 {
+			roles = "role"
+		}
+		words = append(words, fmt.Sprintf("%s on %d %s", version, n, roles))
 	}
 	slices.Sort(words)
 	developing := !slices.ContainsFunc(words, func(w string) bool { return !strings.HasPrefix(w, develVersion) })

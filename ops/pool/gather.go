@@ -82,6 +82,9 @@ func NewGatherer(nc *nats.Conn, role wire.Role) *Gatherer {
 // busy machine.
 func (g *Gatherer) waitLonger() { g.patience, g.silence = 4*time.Second, time.Second }
 
+// WaitFor has each round wait so long for those that answered in the one before.
+func (g *Gatherer) WaitFor(patience time.Duration) { g.patience = patience }
+
 // Gather asks once. An error means that the bus is not there, or that ctx ended; no answers are no error.
 func (g *Gatherer) Gather(ctx context.Context) (Snapshot, error) {
 	ctx, cancel := context.WithTimeout(ctx, g.patience)

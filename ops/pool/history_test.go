@@ -70,7 +70,7 @@ func TestHistoryShowsTheLastSeconds(t *testing.T) {
 	for _, want := range []struct{ title, head, text string }{
 		{"Edges", "Answers/s", "100"}, {"Edges", "From caches", "80 %"}, {"Edges", "In flight", "3"},
 		{"Edges", "Feed", "current"}, {"Edges", "Failed/s", "0"}, {"Edges", "Up", "1 h 0 min"},
-		{"Renderers", "Served/s", "100"}, {"Renderers", "Used", "50 %"}, {"Renderers", "Busy/s", "0"},
+		{"Renderers", "Served/s", "100"}, {"Renderers", "Busy", "50 %"}, {"Renderers", "Refused/s", "0"},
 	} {
 		if got := cell(t, v, want.title, want.head); got.Text != want.text || got.Alarm {
 			t.Errorf("%s of %s: %+v, want %q", want.head, want.title, got, want.text)
@@ -85,7 +85,7 @@ func TestHistoryShowsTheLastSeconds(t *testing.T) {
 	if len(h.shots) > 12 || len(tile(t, v, "Answers").Line) != 31 {
 		t.Errorf("%d snapshots are kept, a line of %d", len(h.shots), len(tile(t, v, "Answers").Line))
 	}
-	if v.Deploy.UnderWay || !strings.Contains(v.Deploy.Text, "1.0.0 on 2") {
+	if v.Deploy.UnderWay || !strings.Contains(v.Deploy.Text, "1.0.0 on 2 roles.") {
 		t.Errorf("%+v", v.Deploy)
 	}
 }
@@ -112,11 +112,12 @@ func TestHistoryShowsWhatIsWrong(t *testing.T) {
 		add(second)
 	}
 	v := h.View()
-	if !v.Deploy.UnderWay || !strings.Contains(v.Deploy.Text, "1.0.0 on 2, 2.0.0 on 1") {
+	if !v.Deploy.UnderWay || !strings.Contains(v.Deploy.Text, "1.0.0 on 2 roles, 2.0.0 on 1 role.") {
 		t.Errorf("%+v", v.Deploy)
 	}
 	for _, want := range []struct{ title, head string }{
-		{"Edges", "Feed"}, {"Edges", "Failed/s"}, {"Renderers", "p95"}, {"Renderers", "Busy/s"}, {"Cachefills", "Up"},
+		{"Edges", "Feed"}, {"Edges", "Failed/s"}, {"Renderers", "Wait p95"},
+		{"Renderers", "Refused/s"}, {"Cachefills", "Up"},
 	} {
 		if got := cell(t, v, want.title, want.head); !got.Alarm {
 			t.Errorf("%s of %s is no alarm: %+v", want.head, want.title, got)

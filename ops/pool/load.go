@@ -14,6 +14,7 @@ const pages = "pages"
 // Load is what the renderers' page workers did in the time between two snapshots.
 type Load struct {
 	Renderers int           // that answered at its end
+	Known     int           // of them, those of which it is known what they did
 	Requests  uint64        // that workers took
 	Wait95    time.Duration // for a worker, of 95% of them at most; 0 without requests
 	Busy      uint64        // requests refused because too many waited
@@ -43,6 +44,7 @@ func Between(from, to Snapshot) Load {
 		if !known && !i.Started.After(from.At) {
 			continue
 		}
+		load.Known++
 		waits = waits.Plus(now.QueueWait.Since(was.QueueWait))
 		if now.Busy >= was.Busy {
 			load.Busy += now.Busy - was.Busy

@@ -42,8 +42,9 @@ type Bus interface {
 
 // Watch is the page /pool. While somebody looks it asks all roles once a second. Its owner calls Run.
 type Watch struct {
-	join func() (Bus, *nats.Conn, error)
-	log  *slog.Logger
+	join    func() (Bus, *nats.Conn, error)
+	scaling func() string // how the number of renderers follows the load; "": it does not
+	log     *slog.Logger
 
 	wake  chan struct{} // of capacity 1: somebody looks
 	ended chan struct{} // closed when Run ends
@@ -55,10 +56,12 @@ type Watch struct {
 	changed chan struct{}
 }
 
-// NewWatch returns a Watch. join connects to the bus, as a role that may ask for statistics.
-func NewWatch(join func() (Bus, *nats.Conn, error), log *slog.Logger) *Watch {
+// NewWatch returns a Watch. join connects to the bus, as a role that may ask for statistics. scaling says how the
+// number of renderers follows the load, "" if it does not.
+func NewWatch(join func() (Bus, *nats.Conn, error), scaling func() string, log *slog.Logger) *Watch {
 	return &Watch{
-		join: join, log: log, wake: make(chan struct{}, 1), ended: make(chan struct{}), changed: make(chan struct{}),
+		join: join, scaling: scaling, log: log,
+		wake: make(chan struct{}, 1), ended: make(chan struct{}), changed: make(chan struct{}),
 	}
 }
 
@@ -101,7 +104,9 @@ func (w *Watch) ask(ctx context.Context) error {
 			w.show(View{Problem: err.Error()})
 		default:
 			history.Add(shot)
-			w.show(history.View())
+			view := history.View()
+			view.Scaling = w.scaling()
+			w.show(view)
 		}
 		select {
 		case <-ctx.Done():

@@ -50,6 +50,7 @@ func announce(t *testing.T, url, id, version string) (end func()) {
 func watched(t *testing.T, url string) (at string, stop func()) {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
+	scaling := func() string { return "Between 2 and 4 run." }
 	w := NewWatch(func() (Bus, *nats.Conn, error) {
 		bus, err := stack.JoinBus(stack.Login{
 			URL: url, Role: wire.RoleCachefill, Seed: testenv.Seeds(t)[wire.RoleCachefill],
@@ -58,7 +59,7 @@ func watched(t *testing.T, url string) (at string, stop func()) {
 			return nil, nil, err
 		}
 		return bus, bus.Conn, nil
-	}, log)
+	}, scaling, log)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run(ctx) }()
@@ -121,6 +122,9 @@ func TestPage(t *testing.T) {
 	status, header, body, err := page(t, at, "first")
 	if err != nil || status != http.StatusOK || header.Get("Content-Security-Policy") != contentPolicy {
 		t.Fatalf("status %d, %v, header %v", status, err, header)
+	}
+	if !strings.Contains(body, "Between 2 and 4 run.") {
+		t.Errorf("nothing of the range of renderers:\n%s", body)
 	}
 	if !strings.Contains(body, "first&lt;script&gt;") || strings.Contains(body, "<img") {
 		t.Errorf("not escaped, or not there:\n%s", body)
@@ -191,5 +195,12 @@ func TestTopOnce(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), "only 1 only") || strings.Count(out.String(), "\x1b[J") != 1 {
 		t.Errorf("%q", out.String())
+	}
+	out.Reset()
+	if err := Top(t.Context(), TopConfig{Bus: bus, NATS: nc, Out: &out, Once: true}); err != nil {
+		t.Fatal(err)
+	}
+	if out.String()[0] == '\n' || strings.Contains(out.String(), " \n") {
+		t.Errorf("an empty line first, or spaces at the end of a line: %q", out.String())
 	}
 }

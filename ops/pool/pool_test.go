@@ -62,8 +62,8 @@ func TestLoadBetweenSnapshots(t *testing.T) {
 		role(t, "renderer", "without figures", begun.Add(-time.Hour), nil),
 	}
 	load := Between(from, to)
-	if load.Renderers != 4 || load.Requests != 100 || load.Busy != 3 {
-		t.Errorf("%+v, want 4 renderers, 100 requests, 3 busy", load)
+	if load.Renderers != 4 || load.Known != 2 || load.Requests != 100 || load.Busy != 3 {
+		t.Errorf("%+v, want 4 renderers of which 2 are known, 100 requests, 3 busy", load)
 	}
 	if want := 10 * time.Millisecond; load.Wait95 != want {
 		t.Errorf("95%% waited for %s, want %s", load.Wait95, want)

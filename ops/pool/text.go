@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"text/tabwriter"
 	"unicode/utf8"
@@ -49,9 +50,12 @@ func (v View) Write(w io.Writer) error {
 			return err
 		}
 	}
-	_, err := w.Write(b.Bytes())
+	_, err := w.Write(padding.ReplaceAll(b.Bytes(), nil))
 	return err
 }
+
+// padding is what columns leave at the end of a line.
+var padding = regexp.MustCompile(`(?m) +$`)
 
 func mark(alarm bool) string {
 	if alarm {

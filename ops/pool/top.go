@@ -33,6 +33,7 @@ func Top(ctx context.Context, cfg TopConfig) error {
 	}
 	ticker := time.NewTicker(cfg.Every)
 	defer ticker.Stop()
+	drawn := false
 	for n := 0; ; n++ {
 		shot, err := gatherer.Gather(ctx)
 		if ctx.Err() != nil {
@@ -53,9 +54,10 @@ func Top(ctx context.Context, cfg TopConfig) error {
 			return err
 		case cfg.Once && n == 0: // rates need two moments
 		default:
-			if err := cfg.draw(view, n > 0); err != nil || cfg.Once {
+			if err := cfg.draw(view, drawn); err != nil || cfg.Once {
 				return err
 			}
+			drawn = true
 		}
 		select {
 		case <-ctx.Done():

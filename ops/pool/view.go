@@ -17,6 +17,7 @@ type View struct {
 	Deploy  Deploy
 	Tiles   []Tile
 	Tables  []Table
+	Scaling string // how the number of renderers follows the load; "": it does not, or that is not known here
 }
 
 // Tile is one figure of the whole site.
@@ -79,7 +80,7 @@ func (h *History) tiles() []Tile {
 			Note:  fmt.Sprintf("p50 %s, p99 %s", millis(t.waits, .5), millis(t.waits, .99)),
 			Alarm: t.waits.Quantile(.95) > waitTooLong},
 		h.freshness(t),
-		{Label: "Renderers", Value: fmt.Sprint(t.renderers), Unit: percent(t.used) + " % used", Line: h.lines.used,
+		{Label: "Renderers", Value: fmt.Sprint(t.renderers), Unit: percent(t.used) + " % busy", Line: h.lines.used,
 			Note:  fmt.Sprintf("%d queued, %s refused a second", t.queued, perSecond(t.busy)),
 			Alarm: t.renderers == 0 || t.busy > 0},
 	}
@@ -145,7 +146,7 @@ func (i Instance) where() string {
 }
 
 var edgeHeads = []string{
-	"Answers/s", "In flight", "From caches", "p50", "p95", "p99", "Changes p99", "Feed", "Failed/s",
+	"Answers/s", "In flight", "From caches", "Time p50", "Time p95", "Time p99", "Changes p99", "Feed", "Failed/s",
 }
 
 func (h *History) edgeCells(i Instance, d doing) []Cell {
@@ -163,7 +164,7 @@ func (h *History) edgeCells(i Instance, d doing) []Cell {
 }
 
 var rendererHeads = []string{
-	"Served/s", "In flight", "Queued", "Wait p50", "p95", "p99", "Used", "Busy/s", "Failed/s", "Relay",
+	"Served/s", "In flight", "Queued", "Wait p50", "Wait p95", "Wait p99", "Busy", "Refused/s", "Failed/s", "Relay",
 }
 
 func (h *History) rendererCells(i Instance, d doing) []Cell {

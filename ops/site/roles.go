@@ -92,7 +92,7 @@ func (s *Site) rendererHere(name string) (*local, error) {
 		closeReplicas()
 		return nil, errors.Join(err, images.Close())
 	}
-	uploads, err := stack.JoinBus(s.cfg.Services.Login(wire.RoleRenderer), name+" uploads", s.log)
+	uploads, err := stack.JoinBusForFiles(s.cfg.Services.Login(wire.RoleRenderer), name, s.log)
 	if err != nil {
 		bus.Close()
 		pool.Close()

@@ -18,6 +18,10 @@ import (
 const (
 	// sampleEvery is how often the renderers are asked for their load.
 	sampleEvery = 500 * time.Millisecond
+	// answerLate is how long renderers are waited for that have no time to answer.
+	answerLate = 2 * time.Second
+	// forgetRefusal is after how long without waits a refusal is forgotten, so that the next one is logged again.
+	forgetRefusal = time.Minute
 	// askPostgres bounds the question how many connections are left.
 	askPostgres = time.Second
 )
@@ -39,6 +43,8 @@ func (s *Site) scale(ctx context.Context, decision scaling, processors func() pr
 		site: s, asks: pool.NewGatherer(bus.Conn, wire.RoleRenderer), log: s.log, decision: decision,
 		processors: processors,
 	}
+	scaler.asks.WaitFor(answerLate)
+	scaler.note()
 	ticker := time.NewTicker(sampleEvery)
 	defer ticker.Stop()
 	for {
@@ -64,7 +70,10 @@ type scaler struct {
 	processors func() processorTimes
 	times      processorTimes // at the last step
 	used       float64        // part of the processors' time between the last two steps
-	refusal    string         // why the last wish for more was refused; "": it was not
+	refusal    string         // why the last wish for more was refused; "": it was not, or nobody has waited since
+	waited     time.Time      // when requests waited last
+	busy       time.Time      // since when the processors are full; zero: they are not
+	full       time.Time      // when they had been full for overFor last
 }
 
 // step takes a sample and does what it asks for.
@@ -75,24 +84,61 @@ func (c *scaler) step(ctx context.Context) {
 	if err != nil { // without a bus there is no load
 		return
 	}
+	c.noteProcessors(shot.At)
 	last := c.last
 	c.last = shot
 	if last.At.IsZero() {
 		return
 	}
 	load := pool.Between(last, shot)
+	defer c.note()
+	if requestsWait(load) {
+		c.waited = shot.At
+	}
 	have := c.site.count(Renderer)
 	switch want := c.decision.decide(shot.At, have, load); {
 	case want > have:
 		c.grow(ctx, want-have, load)
 	case want < have:
 		c.shrink(load)
-	case load.Busy == 0 && load.Wait95 <= waitTooLong:
+	case c.refusal != "" && shot.At.Sub(c.waited) > forgetRefusal:
 		c.refusal = ""
 	}
 }
 
-// grow adds as many of n renderers as there is room for. Why there is none for more is said once, until there is.
+// noteProcessors says once when the processors are full, until they have not been for a while: then pages are slow
+// although none waits for a renderer.
+func (c *scaler) noteProcessors(now time.Time) {
+	switch {
+	case c.used < processorsFull:
+		c.busy = time.Time{}
+	case c.busy.IsZero():
+		c.busy = now
+	}
+	if !c.busy.IsZero() && now.Sub(c.busy) >= overFor {
+		if now.Sub(c.full) > forgetRefusal {
+			c.log.Info("the processors are full: more renderers would not help", "renderers", c.site.count(Renderer))
+		}
+		c.full = now
+	}
+	c.note()
+}
+
+// note shows how the number of renderers follows the load, and why it does not.
+func (c *scaler) note() {
+	note := fmt.Sprintf("Between %d and %d run, as the load asks.", c.decision.least, c.decision.most)
+	switch {
+	case c.refusal != "":
+		note += fmt.Sprintf(" At %s requests waited, and no more could start: %s.", c.waited.Format(time.TimeOnly),
+			c.refusal)
+	case !c.busy.IsZero() && c.full.After(c.busy):
+		note += " The processors are full: more would not help."
+	}
+	c.site.noteScaling(note)
+}
+
+// grow adds as many of n renderers as there is room for. Why there is none for more is said once, until requests have
+// not waited for a while.
 func (c *scaler) grow(ctx context.Context, n int, load pool.Load) {
 	needs, err := c.site.resources(ctx, load.Renderers)
 	needs.used = c.used
@@ -100,7 +146,7 @@ func (c *scaler) grow(ctx context.Context, n int, load pool.Load) {
 	if err != nil {
 		fit, why = 0, err.Error()
 	}
-	if why != "" && why != c.refusal {
+	if why != "" && c.refusal == "" {
 		c.log.Warn("requests wait for renderers, and no more may start", "wanted", n, "started", fit, "reason", why)
 	}
 	c.refusal = why
@@ -119,6 +165,20 @@ func (c *scaler) shrink(load pool.Load) {
 		c.log.Warn("a renderer that is not needed any more ended with an error", "err", err)
 	}
 	c.log.Info("fewer renderers", "count", c.site.count(Renderer), "used", load.Used)
+}
+
+// noteScaling says how the number of renderers follows the load.
+func (s *Site) noteScaling(note string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.scaling = note
+}
+
+// scalingNote is what noteScaling was told last.
+func (s *Site) scalingNote() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.scaling
 }
 
 // resources asks PostgreSQL for its connections. Roles may have as many as its own bound and that of the user allow. So

@@ -48,7 +48,7 @@ func (s *scaling) decide(now time.Time, have int, load pool.Load) int {
 	if load.Renderers < have && !s.grown.IsZero() && now.Before(s.grown.Add(beginFor)) {
 		return have // those that were added do not work yet
 	}
-	if load.Busy > 0 || load.Wait95 > waitTooLong {
+	if requestsWait(load) {
 		s.quiet = time.Time{}
 		if s.over.IsZero() {
 			s.over = now
@@ -57,6 +57,9 @@ func (s *scaling) decide(now time.Time, have int, load pool.Load) int {
 			return have
 		}
 		return s.change(now, have, min(2*max(have, 1), s.most))
+	}
+	if load.Known < have {
+		return have // it is not known that no request waits: a renderer without time to work answers late
 	}
 	s.over = time.Time{}
 	left := float64(load.Renderers - 1) // others may run besides those of the site
@@ -72,6 +75,9 @@ func (s *scaling) decide(now time.Time, have int, load pool.Load) int {
 	}
 	return s.change(now, have, max(have-1, s.least))
 }
+
+// requestsWait reports whether requests for pages wait too long, or are refused.
+func requestsWait(load pool.Load) bool { return load.Busy > 0 || load.Wait95 > waitTooLong }
 
 func (s *scaling) change(now time.Time, have, want int) int {
 	if want != have {

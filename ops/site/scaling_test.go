@@ -17,6 +17,8 @@ func TestScalingDecides(t *testing.T) {
 		load  pool.Load     // of which Renderers is that of the site
 		want  int           // at its end
 		by    time.Duration // after which the number is want, and stays so
+		// what one renderer does is not known
+		unheard bool
 	}
 	calm, half := pool.Load{Wait95: time.Millisecond, Used: .1}, pool.Load{Wait95: 2 * time.Millisecond, Used: .45}
 	slow, full := pool.Load{Wait95: 50 * time.Millisecond, Used: 1}, pool.Load{Busy: 3, Wait95: time.Second, Used: 1}
@@ -30,6 +32,13 @@ func TestScalingDecides(t *testing.T) {
 			{lasts: time.Minute, load: slow, want: 8, by: 5 * time.Second},
 		},
 		"a refusal adds them at once": {{lasts: time.Second, load: full, want: 4, by: time.Millisecond}},
+		"waits count, although between them a renderer answers too late": {
+			{lasts: time.Second, load: slow, want: 2}, {lasts: time.Second, load: calm, unheard: true, want: 2},
+			{lasts: time.Second, load: slow, want: 4},
+		},
+		"none leaves while one answers too late": {
+			{lasts: time.Second, load: full, want: 4}, {lasts: 10 * time.Minute, load: calm, unheard: true, want: 4},
+		},
 		"they leave one by one, a minute apart": {
 			{lasts: 10 * time.Second, load: full, want: 8, by: 3 * time.Second},
 			{lasts: 59 * time.Second, load: calm, want: 8},
@@ -56,6 +65,11 @@ func TestScalingDecides(t *testing.T) {
 				begun, changed := now, time.Duration(0)
 				for now.Sub(begun) < p.lasts {
 					p.load.Renderers = have
+					if p.unheard {
+						p.load.Known = have - 1
+					} else {
+						p.load.Known = have
+					}
 					if want := s.decide(now, have, p.load); want != have {
 						have, changed = want, now.Sub(begun)
 					}
@@ -98,7 +112,7 @@ func TestScalingDoesNotFlap(t *testing.T) {
 			now, have, changes := time.Unix(1_800_000_000, 0), 2, 0
 			for range int(10 * time.Minute / sampleEvery) {
 				used := need / float64(have)
-				load := pool.Load{Renderers: have, Used: min(used, 1), Wait95: time.Millisecond}
+				load := pool.Load{Renderers: have, Known: have, Used: min(used, 1), Wait95: time.Millisecond}
 				if used > .9 {
 					load.Wait95 = 100 * time.Millisecond
 				}

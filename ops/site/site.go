@@ -69,15 +69,16 @@ type Site struct {
 	cfg Config
 	log *slog.Logger
 
-	edges, workers, helpers Group // stopped in this order
-	prepared                bool
-	failed                  chan struct{} // closed when a member of any group ends by itself
-	firstAddr               string        // of the first edge, once chosen
-	turns                   map[Role]*stack.Turns
+	watch, edges, workers, helpers Group // stopped in this order; a role that stops is not ready, and that is no news
+	prepared                       bool
+	failed                         chan struct{} // closed when a member of any group ends by itself
+	firstAddr                      string        // of the first edge, once chosen
+	turns                          map[Role]*stack.Turns
 
-	mu     sync.Mutex // guards what follows
-	roles  []*running
-	struck map[Role]int // how many have been killed or frozen, to choose the next
+	mu      sync.Mutex // guards what follows
+	roles   []*running
+	struck  map[Role]int // how many have been killed or frozen, to choose the next
+	scaling string       // how the number of renderers follows the load; "": it does not
 }
 
 // running is one role of a site.
@@ -102,7 +103,9 @@ func New(cfg Config) *Site {
 	s := &Site{cfg: cfg, log: cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)), struck: map[Role]int{},
 		turns: map[Role]*stack.Turns{}, failed: make(chan struct{})}
 	fail := sync.OnceFunc(func() { close(s.failed) })
-	s.edges.OnFailure, s.workers.OnFailure, s.helpers.OnFailure = fail, fail, fail
+	for _, group := range []*Group{&s.watch, &s.edges, &s.workers, &s.helpers} {
+		group.OnFailure = fail
+	}
 	return s
 }
 
@@ -179,7 +182,7 @@ func (s *Site) prepare() error {
 		return nil
 	}
 	if s.cfg.DebugAddr != "" {
-		watch := pool.NewWatch(s.joinToWatch, s.log)
+		watch := pool.NewWatch(s.joinToWatch, s.scalingNote, s.log)
 		d, err := debug.Listen(debug.Config{Addr: s.cfg.DebugAddr, Version: s.cfg.Version, Roles: s.RolesHere,
 			Pool: watch, Logger: s.log})
 		if err != nil {
@@ -189,7 +192,7 @@ func (s *Site) prepare() error {
 		s.helpers.Add("debug listener", d.Run)
 		s.helpers.Add("page of the pool", watch.Run)
 	}
-	s.helpers.Add("watch", func(ctx context.Context) error { return watchReady(ctx, s.RolesHere, s.log) })
+	s.watch.Add("watch", func(ctx context.Context) error { return watchReady(ctx, s.RolesHere, s.log) })
 	return nil
 }
 
@@ -369,7 +372,7 @@ func (s *Site) Wait(ctx context.Context) {
 // Stop stops edges first, so that no request is left without an answer, then the roles that answer, then the services
 // of the site. Safe to call twice.
 func (s *Site) Stop() error {
-	err := errors.Join(s.edges.Stop(), s.workers.Stop(), s.helpers.Stop())
+	err := errors.Join(s.watch.Stop(), s.edges.Stop(), s.workers.Stop(), s.helpers.Stop())
 	for _, r := range s.all("") {
 		if r.release != nil {
 			r.release()

@@ -13,6 +13,30 @@ import (
 	"flickrkillr/ops/debug"
 )
 
+// TestStoppingIsNoNews: while roles stop, which are not ready then, nobody watches whether they are.
+func TestStoppingIsNoNews(t *testing.T) {
+	t.Parallel()
+	s := New(Config{})
+	watched := make(chan struct{})
+	s.watch.Add("watch", func(ctx context.Context) error {
+		<-ctx.Done()
+		close(watched)
+		return nil
+	})
+	s.edges.Add("edge", func(ctx context.Context) error {
+		<-ctx.Done()
+		select {
+		case <-watched:
+			return nil
+		default:
+			return errors.New("it is watched while it stops")
+		}
+	})
+	if err := s.Stop(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestWatchReady: what a role waits for is logged within a second or so, then every 10 s, and once more when it is
 // there. A start that takes as long as usual is not worth a line.
 func TestWatchReady(t *testing.T) {

@@ -13,6 +13,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"flickrkillr/schema/payload"
 )
 
 // Bus is a connection to NATS that can say why it is down.
@@ -27,18 +29,23 @@ type Bus struct {
 
 // JoinBus connects the program called name to NATS. It does not wait for the connection, which is retried until
 // Close. Of several addresses the first is preferred: when its server is back, the connection returns to it within
-// 20 to 40 s. Errors: no address, or a seed or certificates that cannot be read.
-func JoinBus(to Login, name string, log *slog.Logger) (*Bus, error) {
-	return joinBus(to, name, log, homeEvery)
+// 20 to 40 s. options override those of [Connect]. Errors: no address, or a seed or certificates that cannot be read.
+func JoinBus(to Login, name string, log *slog.Logger, options ...nats.Option) (*Bus, error) {
+	return joinBus(to, name, log, homeEvery, options...)
 }
 
-func joinBus(to Login, name string, log *slog.Logger, apart time.Duration) (*Bus, error) {
+// JoinBusForFiles is JoinBus for the connection by which the bytes of files go, see [payload.Receiver].
+func JoinBusForFiles(to Login, name string, log *slog.Logger) (*Bus, error) {
+	return JoinBus(to, name+" uploads", log, nats.SetCustomDialer(payload.NewReceiver()))
+}
+
+func joinBus(to Login, name string, log *slog.Logger, apart time.Duration, options ...nats.Option) (*Bus, error) {
 	b := &Bus{to: to, closed: make(chan struct{})}
 	ctx, stop := context.WithCancel(context.Background())
-	options := []nats.Option{
+	options = append([]nats.Option{
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { b.failed.Store(&err) }),
 		nats.ClosedHandler(func(*nats.Conn) { stop(); close(b.closed) }),
-	}
+	}, options...)
 	home := newHome(to, log)
 	if home != nil {
 		options = append(options, nats.ReconnectToServer(home.choose))

@@ -38,20 +38,29 @@ func openDataDir(path string) (*dataDir, error) {
 	}
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		holder, _ := io.ReadAll(lock) // only to say more
-		err := fmt.Errorf("data directory %s: %w", path, err)
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			err = fmt.Errorf(
-				"the data directory %s is in use by another `up` (pid %s): stop that one, or choose another with --data",
-				path,
-				strings.TrimSpace(string(holder)),
-			)
+			return nil, errors.Join(inUse(path, strings.TrimSpace(string(holder))), lock.Close())
 		}
-		return nil, errors.Join(err, lock.Close())
+		return nil, errors.Join(fmt.Errorf("data directory %s: %w", path, err), lock.Close())
 	}
 	if err := errors.Join(lock.Truncate(0), writeAt(lock, fmt.Sprintf("%d\n", os.Getpid()))); err != nil {
 		return nil, errors.Join(fmt.Errorf("data directory: %w", err), lock.Close())
 	}
 	return &dataDir{path: path, lock: lock}, nil
+}
+
+func inUse(path, pid string) error {
+	return fmt.Errorf("the data directory %s is in use by another `up` (pid %s): stop that one, or choose another "+
+		"with --data, and other ports", path, pid)
+}
+
+// CheckFree returns an error if it is known that another process uses a data directory, see [Holder]. It says so before
+// ports are found to be taken, by the services of that process.
+func CheckFree(dir string) error {
+	if pid, ok := Holder(dir); ok {
+		return inUse(dir, strconv.Itoa(pid))
+	}
+	return nil
 }
 
 // Holder is the process that uses a data directory. It works on Linux only, by the open files of the process, and

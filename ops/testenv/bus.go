@@ -1,6 +1,7 @@
 package testenv
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -85,9 +86,24 @@ func ConnectAs(t testing.TB, url string, role wire.Role) *nats.Conn {
 	return connect(t, stack.Login{URL: url, Role: role, Seed: Seeds(t)[role]})
 }
 
+// ConnectForFiles is ConnectAs for the connection by which a role sends and gets the bytes of files.
+func ConnectForFiles(t testing.TB, url string, role wire.Role) *nats.Conn {
+	t.Helper()
+	return join(t, stack.Login{URL: url, Role: role, Seed: Seeds(t)[role]}, stack.JoinBusForFiles)
+}
+
 func connect(t testing.TB, to stack.Login) *nats.Conn {
 	t.Helper()
-	b, err := stack.JoinBus(to, t.Name(), nil)
+	return join(t, to, func(to stack.Login, name string, log *slog.Logger) (*stack.Bus, error) {
+		return stack.JoinBus(to, name, log)
+	})
+}
+
+func join(
+	t testing.TB, to stack.Login, by func(to stack.Login, name string, log *slog.Logger) (*stack.Bus, error),
+) *nats.Conn {
+	t.Helper()
+	b, err := by(to, t.Name(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,17 +59,28 @@ func (b *Bucket) length(ctx context.Context, u Upload) (int64, error) {
 	return strconv.ParseInt(string(data), 10, 64)
 }
 
-// Write implements Staging.
+// Write implements Staging. It stores the piece while it asks for the length of the file, so that a piece takes the
+// time of one request. A piece that turns out to have no place is removed, with what was there before.
 func (b *Bucket) Write(ctx context.Context, u Upload, offset int64, data []byte) error {
 	if !u.valid() {
 		return ErrBadID
 	}
-	length, err := b.length(ctx, u)
-	if err == nil && !fits(length, offset, len(data)) {
-		err = ErrBadPiece
+	if !fits(0, offset, len(data)) {
+		return fmt.Errorf("pictures: upload %s: %w", u.ID, ErrBadPiece)
 	}
-	if err == nil {
-		err = b.put(ctx, u.piece(offset), bytes.NewReader(data), map[string]string{crcNote: crcOf(data)})
+	var storing errgroup.Group
+	storing.Go(func() error {
+		return b.put(ctx, u.piece(offset), bytes.NewReader(data), map[string]string{crcNote: crcOf(data)})
+	})
+	length, err := b.length(ctx, u)
+	stored := storing.Wait()
+	switch {
+	case err == nil && !fits(length, offset, len(data)):
+		err = errors.Join(ErrBadPiece, b.remove(ctx, u.piece(offset)))
+	case err == nil:
+		err = stored
+	case errors.Is(err, fs.ErrNotExist): // Staged finds what this leaves
+		err = errors.Join(err, b.remove(ctx, u.piece(offset)))
 	}
 	if err != nil {
 		return fmt.Errorf("pictures: upload %s: %w", u.ID, err)

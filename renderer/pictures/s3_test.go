@@ -445,3 +445,43 @@ func TestBucketOfMany(t *testing.T) {
 		t.Errorf("%d uploads are staged, not the %d", len(staged), many)
 	}
 }
+
+// A piece is on its way to the server while the length of its file is asked for: it takes the time of one request. One
+// that has no place in the file does not stay.
+func TestBucketTakesPiecesAtOnce(t *testing.T) {
+	t.Parallel()
+	asked, stored := make(chan struct{}), make(chan struct{})
+	var held atomic.Bool
+	location := testenv.S3Behind(t, testenv.S3Bucket(t), func(pass http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if held.Load() {
+				mine, other := asked, stored
+				if r.Method == http.MethodPut {
+					mine, other = stored, asked
+				}
+				close(mine)
+				select {
+				case <-other:
+				case <-r.Context().Done():
+				}
+			}
+			pass.ServeHTTP(w, r)
+		})
+	})
+	store := openFiles(t, location)
+	u, data := pictures.Upload{User: 7, ID: uploadID}, file(2)
+	if err := store.Begin(t.Context(), u, int64(len(data))); err != nil {
+		t.Fatal(err)
+	}
+	held.Store(true)
+	if err := stage(t.Context(), store, u, data, 0); err != nil {
+		t.Fatalf("each of two requests waited for the other: %v", err)
+	}
+	held.Store(false)
+	if err := store.Write(t.Context(), u, pictures.MaxPiece, data[:7]); !errors.Is(err, pictures.ErrBadPiece) {
+		t.Errorf("7 bytes in the place of the last piece: %v", err)
+	}
+	if n, err := store.Stored(t.Context(), u); n != pictures.MaxPiece || err != nil {
+		t.Errorf("%d bytes are stored (%v), want those of the first piece", n, err)
+	}
+}

@@ -75,6 +75,8 @@ func TestPlans(t *testing.T) {
 			UNION ALL
 			SELECT user_id, NULL, id, '', decode(repeat('00', 16), 'hex'), sha256(('album' || id)::bytea) FROM albums`,
 		"UPDATE shares SET adds = true WHERE album_id IS NOT NULL",
+		`INSERT INTO ended_shares SELECT -id, user_id, now(),
+			to_jsonb(s) || jsonb_build_object('id', -id, 'hash', sha256(('ended' || id)::bytea)) FROM shares s`,
 		"INSERT INTO guest_photos SELECT id, user_id, id, '' FROM photos",
 		"VACUUM ANALYZE")
 
@@ -162,6 +164,7 @@ func TestPlans(t *testing.T) {
 		"make_share('scans', $1, 1, NULL, (SELECT max(id) FROM albums WHERE user_id = 1), '', NULL, NULL, " +
 			"substr(sha256($1), 1, 16), sha256($1), 1000000)",
 		"end_share('scans', $1, 1, (SELECT max(id) FROM shares WHERE user_id = 1))",
+		"restore_share('scans', $1, 1, (SELECT max(id) FROM ended_shares WHERE user_id = 1), '1 hour', 1000000)",
 		"set_share_adds('scans', $1, (SELECT user_id FROM albums WHERE id = 1), " +
 			"(SELECT min(id) FROM shares WHERE album_id = 1), false)",
 		"(SELECT 'done' AS outcome FROM empty_bins('1 hour', 200), (SELECT $1::bytea) AS key) AS emptied",
@@ -489,6 +492,11 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 		"FinishGuestUpload":  {asGuest(3)},
 		"Guests":             {func() error { _, err := s.Guests(ctx, 1, []int64{1, newestOf1}); return err }},
 		"EndShare":           {func() error { _, err := s.EndShare(ctx, "unshare", 1, 1<<40); return absent(err) }},
+		"RestoreShare": {func() error {
+			_, err := s.RestoreShare(ctx, "reshare", 1, 1<<40, time.Hour, 10)
+			return absent(err)
+		}},
+		"ForgetShares": {func() error { return s.ForgetShares(ctx, time.Hour) }},
 		"OwnShares": {
 			func() error { _, err := s.OwnShares(ctx, 1, 0, 0, 0); return err },
 			func() error { _, err := s.OwnShares(ctx, 1, newestOf1, 0, 0); return err },

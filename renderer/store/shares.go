@@ -37,6 +37,21 @@ func (s *Store) EndShare(ctx context.Context, key string, user, id int64) ([]Cha
 		"SELECT outcome, scopes, versions, gone FROM end_share($1, $2, $3, $4)", user, id)
 }
 
+// RestoreShare brings back a link of a user's own that was revoked less than age ago, as it was. Of those that make
+// nothing unlisted a user may have most. It returns the current version of the user. Errors: [ErrNotFound], also if
+// what the link leads to is gone, in the bin, or unlisted by another link; [ErrTooMany], [ErrConflict].
+func (s *Store) RestoreShare(
+	ctx context.Context, key string, user, id int64, age time.Duration, most int,
+) ([]Change, error) {
+	return s.idempotent(ctx, key, "own.reshare", []any{user, id},
+		"SELECT outcome, scopes, versions, gone FROM restore_share($1, $2, $3, $4, $5, $6)", user, id, age, most)
+}
+
+// ForgetShares deletes what is known of links that were revoked longer than age ago.
+func (s *Store) ForgetShares(ctx context.Context, age time.Duration) error {
+	return s.exec(ctx, "forget revoked links", "DELETE FROM ended_shares WHERE ended_at < now() - $1::interval", age)
+}
+
 // ShareSecret is what is stored of a new link, besides what it shows: see package sharelink.
 type ShareSecret struct{ Nonce, Hash []byte }
 

@@ -16,7 +16,7 @@ func Tables() []string {
 		"users", "images", "photos", "tags", "photo_tags", "albums", "album_photos", "accounts", "recovery_codes",
 		"passkeys", "mail_links", "deletions", "deletion_edges", "kept_names", "unused_images", "revocations",
 		"uploads", "quota_use", "unmade_pictures", "takeouts", "takeout_parts", "shares",
-		"guest_photos",
+		"ended_shares", "guest_photos",
 	}
 }
 

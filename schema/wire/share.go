@@ -29,6 +29,7 @@ const (
 	// "" for ever; adds: "1" if whoever has the link may add photos to the album
 	ActionShare    = "own.share"
 	ActionUnshare  = "own.unshare"    // end: the id of a link, which is revoked
+	ActionReshare  = "own.reshare"    // back: the id of a link that was revoked within the last hour
 	ActionShareAdd = "own.share-adds" // let or stop: the id of a link by which people may add photos, or not any more
 )
 
@@ -39,6 +40,7 @@ const MaxShares = 10_000
 const (
 	NoticeShared   = "shared"   // a link is made
 	NoticeUnshared = "unshared" // one is revoked
+	NoticeReshared = "reshared" // that is taken back
 	NoticeLetAdd   = "let-add"  // people may add photos by one
 	NoticeStopAdd  = "stop-add" // they may not any more
 )

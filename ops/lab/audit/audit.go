@@ -59,6 +59,9 @@ type Config struct {
 
 	Bound  time.Duration // within which a change must show while no fault is in effect; 0: QuietBound
 	Faults []Fault
+	// How long the outcome of a write is asked for, first by repeating it, then in the database. Without one the audit
+	// ends. 0: a minute.
+	OutcomeTimeout time.Duration
 	// Pause between two faults, at most; it is at least half of it. Every other pause is longer by FaultBound. 0: 5 s.
 	FaultEvery time.Duration
 
@@ -67,6 +70,7 @@ type Config struct {
 	Logger    *slog.Logger    // nil: silent
 	Progress  func(Progress)  // called every 5 s; may be nil
 	OnProblem func(Violation) // called with each violation that the report keeps, when it is found; may be nil
+	OnAnswer  func()          // called when a write is acknowledged, by several writers at once; may be nil
 }
 
 // Progress is the state of a running audit.
@@ -118,6 +122,8 @@ type audit struct {
 	decided    atomic.Int64
 	checker    *checker
 	people     *people
+
+	lookTimeout time.Duration // see there; 0: that
 }
 
 // queued is how many answers may wait to be checked, about 1 KiB each.
@@ -163,6 +169,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	}
 	a.checker = &checker{
 		photos: a.world.photos, quiet: cfg.Bound, faults: a.faults, violation: a.tally.violated, stale: a.tally.late,
+		announced: a.newEpochs().has,
 	}
 	err = a.people.signUpAll(ctx, cfg.People)
 	if err == nil {

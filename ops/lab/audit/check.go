@@ -76,7 +76,8 @@ type checker struct {
 	faults    *faultLog
 	quiet     time.Duration // the bound while no fault is in effect
 	violation func(Violation)
-	stale     func(age time.Duration) // called with the age of what an answer showed after it was overtaken
+	stale     func(age time.Duration)  // called with the age of what an answer showed after it was overtaken
+	announced func(version int64) bool // everything was announced to have changed at this version
 }
 
 // check finds what is wrong with an answer. It first waits for the outcomes of writes that began before the answer

@@ -29,7 +29,8 @@ func newHistory(t *testing.T) *history {
 	s.checker = &checker{photos: map[int64]*photo{}, quiet: QuietBound,
 		faults:    &faultLog{now: func() moment { return 0 }},
 		violation: func(v Violation) { s.found = append(s.found, v) },
-		stale:     func(d time.Duration) { s.late = max(s.late, d) }}
+		stale:     func(d time.Duration) { s.late = max(s.late, d) },
+		announced: func(version int64) bool { return version == 1000 }}
 	for _, id := range []int64{9, 8, 7} {
 		p := &photo{id: id, owner: s.owner, exists: true, now: state{public: true}}
 		switch id {
@@ -163,6 +164,8 @@ func TestLabel(t *testing.T) {
 		{"old version, new rows", s.answer(userPage, 10*second, 100, "9.0 8.1 7.0"), true},
 		{"a version between", s.answer(userPage, 10*second, 104, "9.0 8.0 7.0"), true},
 		{"a version above all", s.answer(userPage, 40*second, 121, "8.1 7.0"), true},
+		{"a version that was announced", s.answer(feedPage, 40*second, 1000, "8.1 7.0"), false},
+		{"such a version, old rows", s.answer(feedPage, 40*second, 1000, "9.0 8.1 7.0"), true},
 		{"one is missing", s.answer(userPage, 10*second, 105, "9.0 8.1"), true},
 		{"one is missing in a listing of everybody", s.answer(homePage, 10*second, 105, "8.1"), false},
 		{"one too many", s.answer(userPage, 20*second, 110, "9.0 8.1 7.0"), true},

@@ -63,6 +63,7 @@
 //	secret.go     finds secrets in texts; leak.go reads the bus and memcached for that
 //	address.go    e-mail addresses of the audit's people, which are secrets
 //	notice.go     reads from the edges' metrics how soon they learned of changes
+//	epoch.go      versions that a failover announces
 //	fault.go      injects faults, and knows when one was in effect
 //	tally.go      collects the figures; report.go prints them
 package audit

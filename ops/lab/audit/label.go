@@ -39,7 +39,7 @@ func (c *checker) compare(o *observation, n named) {
 	if n.version < n.owner.known {
 		return
 	}
-	if !n.owner.wrote(n.version) {
+	if !n.owner.wrote(n.version) && !c.announced(n.version) {
 		c.report(
 			o, "label", nil, "no write raised user.%s to %d: the version is wrong, or others write to it",
 			n.owner.name, n.version,

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,7 +65,7 @@ func (a *audit) writeByPsql(ctx context.Context, c *change) (outcome, error) {
 // making it, by locking the row of the photo and that of its owner. Of the version that the change raised it then knows
 // only that it is above the one before.
 func (a *audit) findOutcome(c *change, before int64) (outcome, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), outcomeTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), a.untilOutcome())
 	defer cancel()
 	for {
 		done, err := a.readOutcome(ctx, c, before)
@@ -79,7 +80,13 @@ func (a *audit) findOutcome(c *change, before int64) (outcome, error) {
 	}
 }
 
+// lookTimeout bounds one try to find an outcome, as the server that was asked may have vanished, if the audit has no
+// bound of its own.
+const lookTimeout = 10 * time.Second
+
 func (a *audit) readOutcome(ctx context.Context, c *change, before int64) (done outcome, err error) {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(a.lookTimeout, lookTimeout))
+	defer cancel()
 	p := c.photo
 	err = pgx.BeginFunc(ctx, a.cfg.Pool, func(tx pgx.Tx) error {
 		var title string

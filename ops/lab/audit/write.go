@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"time"
@@ -132,6 +133,9 @@ func (a *audit) write(ctx context.Context, d decision) (*event, error) {
 		}
 	}
 	a.tally.wrote(via, unanswered)
+	if !unanswered && a.cfg.OnAnswer != nil {
+		a.cfg.OnAnswer()
+	}
 	if done.none {
 		d.owner.settle(begun, nil)
 		return nil, nil
@@ -148,5 +152,7 @@ func (a *audit) write(ctx context.Context, d decision) (*event, error) {
 	return e, nil
 }
 
-// outcomeTimeout is how long the outcome of a write is asked for.
+// outcomeTimeout is how long the outcome of a write is asked for, unless the configuration says it.
 const outcomeTimeout = time.Minute
+
+func (a *audit) untilOutcome() time.Duration { return cmp.Or(a.cfg.OutcomeTimeout, outcomeTimeout) }

@@ -4,13 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
 
 	"flickrkillr/ops/testenv"
@@ -85,6 +90,8 @@ func TestChoose(t *testing.T) {
 func TestEachChangeByPsql(t *testing.T) {
 	t.Parallel()
 	a := newAudit(t)
+	answers := 0
+	a.cfg.OnAnswer = func() { answers++ }
 	o := a.world.owners[0]
 	for i, c := range []struct {
 		photo, bit int
@@ -133,8 +140,8 @@ func TestEachChangeByPsql(t *testing.T) {
 		p.now != (state{public: true, write: 2}) {
 		t.Errorf("in the end it is %q with %d tags in %d albums, known as %v, %v", title, tags, albums, p.now, err)
 	}
-	if r := a.tally.sum(); r.Writes[Psql] != 11 || r.Unknown != 0 {
-		t.Errorf("%+v", r)
+	if r := a.tally.sum(); r.Writes[Psql] != 11 || r.Unknown != 0 || answers != 11 {
+		t.Errorf("%d answers, %+v", answers, r)
 	}
 }
 
@@ -143,6 +150,7 @@ func TestEachChangeByPsql(t *testing.T) {
 func TestLostAnswer(t *testing.T) {
 	t.Parallel()
 	a := newAudit(t)
+	a.cfg.OnAnswer = func() { t.Error("a write without an answer is told as acknowledged") }
 	o := a.world.owners[0]
 	before := a.version(t)
 	if _, err := a.cfg.Pool.Exec(t.Context(), `CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$;
@@ -159,6 +167,52 @@ func TestLostAnswer(t *testing.T) {
 	if r := a.tally.sum(); r.Unknown != 1 {
 		t.Errorf("%+v", r)
 	}
+}
+
+// A server that vanishes says nothing. So another connection is asked for an outcome soon.
+func TestOutcomeOfAServerThatVanished(t *testing.T) {
+	t.Parallel()
+	a := newAudit(t)
+	c := a.cfg.Pool.Config()
+	var dials atomic.Int32
+	dial := c.ConnConfig.DialFunc
+	c.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if dials.Add(1) > 1 {
+			return dial(ctx, network, address)
+		}
+		here, there := net.Pipe()
+		go func() { _, _ = io.Copy(io.Discard, there) }() // until here is closed
+		return here, nil
+	}
+	pool, err := pgxpool.NewWithConfig(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	a.cfg.Pool, a.lookTimeout = pool, time.Second
+	d := decision{owner: a.world.owners[0], photo: 1}
+	would := d.plan(d.owner.photos[1])
+	if found, err := a.findOutcome(&would, 0); err != nil || !found.none || dials.Load() < 2 {
+		t.Errorf("%+v, %v after %d connections", found, err, dials.Load())
+	}
+}
+
+// An outcome is asked for as long as the configuration says.
+func TestOutcomeIsGivenUp(t *testing.T) {
+	t.Parallel()
+	pool, err := pgxpool.New(t.Context(), "postgres://127.0.0.1/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool.Close()
+	synctest.Test(t, func(t *testing.T) {
+		for configured, want := range map[time.Duration]time.Duration{0: time.Minute, time.Hour: time.Hour} {
+			a, began := &audit{cfg: Config{Pool: pool, OutcomeTimeout: configured}}, time.Now()
+			if _, err := a.findOutcome(&change{photo: &photo{}}, 0); err == nil || time.Since(began) != want {
+				t.Errorf("%v: given up after %v: %v", configured, time.Since(began), err)
+			}
+		}
+	})
 }
 
 func TestActionsAlone(t *testing.T) {

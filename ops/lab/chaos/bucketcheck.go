@@ -36,7 +36,7 @@ const (
 func (s *scene) settle(ctx context.Context) (*Pictures, error) {
 	u := s.people
 	found := &Pictures{Uploaded: u.made, Removed: u.removed, Wrong: u.wrong}
-	pool, err := openPool(ctx, s.at.Postgres)
+	pool, err := s.openPool(ctx, s.at.Postgres)
 	if err != nil {
 		return nil, err
 	}

@@ -70,7 +70,7 @@ func (s *scene) change(ctx context.Context, perSecond int) error {
 	if perSecond == 0 {
 		return nil
 	}
-	pool, err := openPool(ctx, s.at.Postgres)
+	pool, err := s.openPool(ctx, s.at.Postgres)
 	if err != nil {
 		return err
 	}

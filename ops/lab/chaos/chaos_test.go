@@ -233,29 +233,33 @@ func TestNothingSeen(t *testing.T) {
 	}
 }
 
-// TestMachines: a machine that is not as before in time misses the row, and so does what is not even.
+// TestMachines: a machine that is not as before in time misses the row, and so does what is not even, and a long time
+// without writes.
 func TestMachines(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		ready  float64
+		pause  float64
 		counts [][]int64
 		misses string
 		err    bool
 	}{
-		"as before, and even": {9, [][]int64{{100, 110, 90}, {3, 3, 3}}, "", false},
-		"too late":            {40, [][]int64{{100, 100, 100}}, "all as before after", false},
-		"a third more":        {9, [][]int64{{3, 3, 3}, {400, 250, 250}}, "1", false},
-		"nothing was counted": {9, [][]int64{{0, 0, 0}}, "0", false},
-		"not measured":        {9, nil, "", true},
+		"as before, and even": {9, 20, [][]int64{{100, 110, 90}, {3, 3, 3}}, "", false},
+		"too late":            {40, 0, [][]int64{{100, 100, 100}}, "all as before after", false},
+		"a third more":        {9, 0, [][]int64{{3, 3, 3}, {400, 250, 250}}, "1", false},
+		"nothing was counted": {9, 0, [][]int64{{0, 0, 0}}, "0", false},
+		"not measured":        {9, 0, nil, "", true},
+		"writes wait":         {9, 20.1, [][]int64{{1, 1, 1}}, "without an acknowledged write", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o := Outcome{Faults: []FaultEvent{{What: "m1", Began: 1, Ended: 3, Ready: c.ready}},
+			o := Outcome{Faults: []FaultEvent{{What: "m1", Began: 1, Ended: 3, Ready: c.ready, Pause: c.pause}},
 				Loads: []Seen{seen(0, 0)}}
 			for i, counts := range c.counts {
 				o.Even = append(o.Even, Evenness{What: fmt.Sprint(i), Counts: counts})
 			}
-			o.compare(Row{Loads: []Load{{}}, Fault: someFault, Ready: 30 * time.Second, Even: true})
+			o.compare(Row{Loads: []Load{{}}, Fault: someFault, Ready: 30 * time.Second, Even: true,
+				Pause: 20 * time.Second})
 			var missed []string
 			for _, check := range o.Checks {
 				if !check.Met {
@@ -268,6 +272,30 @@ func TestMachines(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPause: the longest time without an acknowledged write is that of which a part was during the fault.
+func TestPause(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, start := &writeTimes{}, time.Now()
+		for _, s := range []time.Duration{0, 30, 31, 33, 40, 41, 90} {
+			time.Sleep(time.Until(start.Add(s * time.Second)))
+			w.note()
+		}
+		for name, c := range map[string]struct{ from, to, want time.Duration }{
+			"within":                    {31, 35, 2},
+			"begun before":              {36, 41, 7},
+			"not over yet":              {41, 60, 19},
+			"none before":               {-5, 0, 5},
+			"begins and ends at writes": {30, 40, 7},
+		} {
+			got := w.pause(start.Add(c.from*time.Second), start.Add(c.to*time.Second))
+			if got != c.want*time.Second {
+				t.Errorf("%s: %v, want %v s", name, got, int64(c.want))
+			}
+		}
+	})
 }
 
 // TestRefusalsThatAreAllowed: they are not bad, in the timeline neither; other failures are.
@@ -291,7 +319,8 @@ func TestForms(t *testing.T) {
 	t.Parallel()
 	bad, good := Outcome{Row: "a row", Visitor: "nothing", Why: "luck"}, Outcome{Row: "a row", Without: "luck"}
 	for _, o := range []*Outcome{&bad, &good} {
-		o.Faults, o.Loads = []FaultEvent{{What: "m2", Began: 1.2, Ended: 1.5, Ready: 2.75}}, []Seen{seen(2, 1)}
+		o.Faults = []FaultEvent{{What: "m2", Began: 1.2, Ended: 1.5, Ready: 2.75, Pause: 21.5}}
+		o.Loads = []Seen{seen(2, 1)}
 		o.Loads[0].Tries = []bench.Failure{{Kind: "connection lost", Count: 5, Example: "http://m2: reset"}}
 		o.Loads[0].Kinds = []bench.Failure{{Kind: "timeout", Count: 2, Example: "page <b>"}}
 		o.compare(Row{Loads: []Load{{}}})
@@ -313,7 +342,8 @@ func TestForms(t *testing.T) {
 		says []string
 	}{
 		"table": {table.String(), []string{
-			"MISSED: a row", "m2: from 1.2 to 1.5 s", "more than 1 s for 0.8 s; all was as before 1.2 s after",
+			"MISSED: a row", "m2: from 1.2 to 1.5 s", "more than 1 s for 0.8 s; no write was acknowledged for 21.5 s",
+			"all was as before 1.2 s after",
 			"5 tries, then another edge: connection lost",
 			"MISSED, AS IT SHOULD: a row; control, without luck", "2 timeout", "bad answers: 2",
 			"0 of 1 rows met", "1 of 1 controls",

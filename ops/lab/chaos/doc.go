@@ -25,7 +25,8 @@
 //	run.go        runs rows: starts roles, loads them, injects the fault; running.go: on a site that runs already
 //	fleetrows_linux.go   all rows of machines
 //	fleetsite_linux.go   deploys the site to machines, and knows when all of it is ready; fleeteven_linux.go counts
-//	fleetturns_linux.go  loads it, audits it, and breaks one machine after the other
+//	fleetdatabase_linux.go  fills their database, and knows when it is whole; database.go reaches it
+//	fleetturns_linux.go  loads it, audits it, and breaks one machine after the other; writetimes.go
 //	bus.go        signs in to the bus
 //	bucket.go     a bucket whose server fails; uploaders.go: people who upload; bucketcheck.go compares it with rows
 //	killall.go    visitors who write, while everything is killed at once

@@ -73,6 +73,7 @@ type FaultEvent struct {
 	Began float64 `json:"began"`          // in seconds since the start
 	Ended float64 `json:"ended"`
 	Ready float64 `json:"ready,omitempty"` // when all was as before, on machines
+	Pause float64 `json:"pause,omitempty"` // on machines: the longest time without an acknowledged write, in seconds
 	Err   string  `json:"error,omitempty"` // why it could not be injected or undone
 }
 

@@ -15,6 +15,12 @@ import (
 // threeMachines is the smallest fleet that should lose nothing when any one machine dies: each has every role.
 var threeMachines = Setup{Machines: 3}
 
+// away is how long a machine is away: longer than another one takes to become the primary of PostgreSQL in its place.
+const away = 40 * time.Second
+
+// asynchronous says of a setup what withoutWaiting does.
+func asynchronous(s *Setup) { s.Asynchronous = true }
+
 // aloneIn is a control: a role is on the first machine alone.
 func aloneIn(role wire.Role) Control {
 	return Control{Off: "the role " + string(role) + " on other machines", Setup: func(s *Setup) { s.Alone = role }}
@@ -37,40 +43,63 @@ var withoutHoming = []mutant.Edit{mutant.Replace(
 	"ops/stack/bus.go", "		b.homing.Go(func() { home.keep(ctx, b.Conn, apart) })\n", "		_ = ctx\n",
 )}
 
+// withoutWaiting has no commit wait for a replica.
+var withoutWaiting = []mutant.Edit{mutant.Replace(
+	"ops/deploy/database.go", `"synchronous_mode": true`, `"synchronous_mode": false`,
+)}
+
+// failover is how long no write may be acknowledged after a machine is lost. For 20 s PostgreSQL's primary may be alive
+// and cut off; then another one begins. A primary also waits so long for a replica that is lost.
+const failover = 30 * time.Second
+
 // fleetRows is the catalogue of what happens to machines.
 func fleetRows() []Row {
 	return []Row{
 		{
-			Name: "each machine dies in turn", Visitor: "another try, at another edge",
-			Why:   "each role is on the others too, and the bus goes on with two of its three servers",
+			Name: "each machine dies in turn", Visitor: "another try, at another edge; writes wait for up to 30 s",
+			Why: "each role is on the others too; the bus and etcd go on with two of three servers; " +
+				"commits wait for a replica, which becomes the primary",
 			Setup: threeMachines, Loads: browsers(Target{P99: 3 * time.Second}), Writes: true, Ready: time.Minute,
-			Fault:   Fault{Every: 20 * time.Second, Hold: 20 * time.Second, Turns: 3, Inject: die},
-			Control: aloneIn("nats"),
+			Pause:   failover,
+			Fault:   Fault{Every: 10 * time.Second, Hold: away, Turns: 3, Inject: die},
+			Control: aloneIn(roleVoter),
 		},
 		{
 			// For about a second after a machine is back, its edge reaches no renderer and trusts no copy.
-			Name:    "each machine is cut off for 15 s in turn",
-			Visitor: "another try, at another edge; a few a 503 that says when to retry",
-			Why:     "as above; and when it is back, its edge trusts no copy until it knows what it missed",
-			Setup:   threeMachines, Writes: true, Ready: time.Minute,
+			Name:    "each machine is cut off for 40 s in turn",
+			Visitor: "another try, at another edge; a few a 503 that says when to retry; writes wait for up to 30 s",
+			Why: "as above; a primary that is cut off gets no commit acknowledged, and ends; and when the machine is " +
+				"back, its edge trusts no copy until it knows what it missed",
+			Setup: threeMachines, Writes: true, Ready: time.Minute, Pause: failover,
 			Loads:   browsers(Target{Bad: .005, P99: 3 * time.Second}),
-			Fault:   Fault{Every: 20 * time.Second, Hold: 15 * time.Second, Turns: 3, Inject: cutOff},
-			Control: aloneIn(wire.RoleRenderer),
+			Fault:   Fault{Every: 10 * time.Second, Hold: away, Turns: 3, Inject: cutOff},
+			Control: aloneIn(roleDatabase),
 		},
 		{
-			Name:    "one machine is 50 ms away and loses 5% for a minute",
+			Name: "a machine with PostgreSQL dies while the other one is 200 ms away", Visitor: "as in the first row",
+			Why:   "what the replica has not got yet, nobody was told of",
+			Setup: threeMachines, Loads: browsers(Target{P99: 3 * time.Second}), Writes: true, Ready: time.Minute,
+			Pause:   failover,
+			Fault:   Fault{Every: 10 * time.Second, Hold: away, Turns: 2, Inject: dieAhead},
+			Control: Control{Off: "waiting for a replica", Edits: withoutWaiting, Setup: asynchronous},
+		},
+		{
+			Name:    "each machine is 50 ms away and loses 5% for 30 s in turn",
 			Visitor: "slower pages, by way of that machine",
 			Why:     "a request without an answer is sent to another renderer; other edges have other nats-servers",
-			Setup:   threeMachines, Writes: true, Ready: time.Minute,
+			Setup:   threeMachines, Writes: true, Ready: time.Minute, Pause: failover,
 			Loads:   browsers(Target{P50: 100 * time.Millisecond, P99: 3 * time.Second}),
-			Fault:   Fault{Every: 20 * time.Second, Hold: time.Minute, Turns: 1, Inject: slowDown},
+			Fault:   Fault{Every: 10 * time.Second, Hold: 30 * time.Second, Turns: 3, Inject: slowDown},
 			Control: aloneIn(wire.RoleRenderer),
 		},
 		{
-			Name: "each machine restarts in turn", Visitor: "another try, at another edge",
-			Why:   "what stops finishes its requests, and each role is on the others too",
+			Name:    "each machine restarts in turn",
+			Visitor: "another try, at another edge; writes wait for some seconds",
+			Why: "what stops finishes its requests, and each role is on the others too; a primary that stops waits " +
+				"until a replica has all",
 			Setup: threeMachines, Loads: browsers(Target{P99: 3 * time.Second}), Writes: true, Ready: time.Minute,
-			Fault:   Fault{Every: 20 * time.Second, Turns: 3, Inject: restart},
+			Pause:   15 * time.Second,
+			Fault:   Fault{Every: 10 * time.Second, Turns: 3, Inject: restart},
 			Control: aloneIn(wire.RoleEdge),
 		},
 		{
@@ -99,6 +128,25 @@ func die(ctx context.Context, s *scene, n int, hold time.Duration) error {
 	return m.Boot(ctx)
 }
 
+// ahead is how long the other PostgreSQL is slow before dieAhead.
+const ahead = 3 * time.Second
+
+// dieAhead is die of the n-th machine with PostgreSQL while the other one, if it is the replica, is behind.
+func dieAhead(ctx context.Context, s *scene, n int, hold time.Duration) error {
+	replica := s.machine(1 - n)
+	if err := replica.Slow(ctx, fleet.Slowness{Delay: 200 * time.Millisecond}); err != nil {
+		return err
+	}
+	sleep.For(ctx, ahead)
+	err := s.machine(n).Kill(ctx)
+	err = errors.Join(err, replica.Slow(ctx, fleet.Slowness{})) // what is on its way is lost
+	if err != nil {
+		return err
+	}
+	sleep.For(ctx, hold)
+	return s.machine(n).Boot(ctx)
+}
+
 // cutOff pulls a machine's cable for a while.
 func cutOff(ctx context.Context, s *scene, n int, hold time.Duration) error {
 	m := s.machine(n)
@@ -119,8 +167,8 @@ func slowDown(ctx context.Context, s *scene, n int, hold time.Duration) error {
 	return m.Slow(ctx, fleet.Slowness{})
 }
 
-// shutDownLimit bounds how long systemd takes to stop everything on a machine: a nats-server takes 40 s at most.
-const shutDownLimit = 90 * time.Second
+// shutDownLimit bounds how long systemd takes to stop everything on a machine: PostgreSQL takes 120 s at most.
+const shutDownLimit = 150 * time.Second
 
 // restart shuts a machine down, as before a change of its hardware or kernel, and boots it.
 func restart(ctx context.Context, s *scene, n int, _ time.Duration) error {

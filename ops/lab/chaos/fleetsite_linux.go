@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -27,14 +26,24 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// database is where machines reach PostgreSQL, which is outside of them, as one that is bought.
-const database = "10.77.0.254:5432"
-
 // readyLimit bounds how long a site may take until all is as before.
-const readyLimit = 3 * time.Minute
+const readyLimit = 5 * time.Minute
 
-// fleetRoles are the roles and services of each machine, in site.toml's words.
-var fleetRoles = []wire.Role{wire.RoleEdge, wire.RoleRenderer, wire.RoleCachefill, "nats", "memcached"}
+// fleetRoles are the roles and services of machines, in site.toml's words, and on how many machines each is, from the
+// first one on; 0: on all.
+var fleetRoles = []struct {
+	role     wire.Role
+	machines int
+}{
+	{wire.RoleEdge, 0}, {wire.RoleRenderer, 0}, {wire.RoleCachefill, 0}, {"nats", 0}, {"memcached", 0}, {roleVoter, 0},
+	{roleDatabase, 2},
+}
+
+// Two of these roles.
+const (
+	roleVoter    wire.Role = "etcd"
+	roleDatabase wire.Role = "postgres"
+)
 
 // fleetSite is a site that `killr deploy` has brought to machines.
 type fleetSite struct {
@@ -42,8 +51,10 @@ type fleetSite struct {
 	hosts    map[wire.Role][]*fleet.Machine // that have the role
 	operator *nats.Conn
 	client   *http.Client
-	close    func() // what machines reach of this computer; nil: nothing
 	page     bench.Page
+	setup    Setup
+	// status is what killr status prints.
+	status func(context.Context) (string, error)
 }
 
 // FleetPossible says why this computer cannot run a fleet of machines.
@@ -51,7 +62,7 @@ func FleetPossible() error { return fleet.Possible() }
 
 // startFleet boots machines, deploys the program to them, and waits until all of it is ready.
 func (cfg *Config) startFleet(ctx context.Context, on *scene) (err error) {
-	f := &fleetSite{hosts: map[wire.Role][]*fleet.Machine{}, page: cfg.Pages.Users[0]}
+	f := &fleetSite{hosts: map[wire.Role][]*fleet.Machine{}, page: cfg.Pages.Users[0], setup: on.setup}
 	on.fleet = f
 	if cfg.Pages.Unwritten, err = unwritten(ctx, cfg.Stack.Env().Postgres); err != nil {
 		return err
@@ -63,31 +74,34 @@ func (cfg *Config) startFleet(ctx context.Context, on *scene) (err error) {
 	if f.machines, err = fleet.StartSharing(ctx, on.setup.Machines, cfg.Pictures); err != nil {
 		return err
 	}
-	// Renderers have a user of their own, and the pictures were painted by another one.
-	first := f.machines.Machines[0]
-	if _, err := first.Run(ctx, "chmod -R a+rwX "+fleet.SharedDir); err != nil {
+	if err := f.ownPictures(ctx); err != nil {
 		return err
 	}
-	address, err := url.Parse(cfg.Stack.Env().Postgres)
-	if err != nil {
-		return err
-	}
-	if f.close, err = f.machines.Expose(database, address.Host); err != nil {
-		return fmt.Errorf("let machines reach PostgreSQL: %w", err)
-	}
-	address.Host = database
 	file := filepath.Join(dir, "site.toml")
-	if err := os.WriteFile(file, f.toml(on.setup, address.String()), 0o600); err != nil {
+	if err := os.WriteFile(file, f.toml(), 0o600); err != nil {
 		return err
 	}
 	program := cmp.Or(on.setup.program, cfg.Program)
-	deploy := f.machines.Command(ctx, "env", "TMPDIR="+dir, program, "deploy", "--site", file, "--watch", "0s")
-	if out, err := deploy.CombinedOutput(); err != nil {
-		return fmt.Errorf("killr deploy: %w: %s", err, bytes.TrimSpace(out))
+	killr := func(ctx context.Context, command string, args ...string) (string, error) {
+		args = append([]string{"TMPDIR=" + dir, program, command, "--site", file}, args...)
+		out, err := f.machines.Command(ctx, "env", args...).CombinedOutput()
+		if err != nil {
+			return "", fmt.Errorf("killr %s: %w: %s", command, err, bytes.TrimSpace(out))
+		}
+		return string(out), nil
+	}
+	f.status = func(ctx context.Context) (string, error) { return killr(ctx, "status") }
+	if _, err := killr(ctx, "deploy", "--watch", "0s"); err != nil {
+		return err
 	}
 	on.dial = f.machines.Dial
-	on.at = stack.Env{NATS: strings.Join(f.addresses("nats://%s:4222", "nats"), ","), Seeds: stack.SeedsIn(dir),
-		Postgres: cfg.Stack.Env().Postgres}
+	on.at = stack.Env{NATS: strings.Join(f.addresses("nats://%s:4222", "nats"), ","), Seeds: stack.SeedsIn(dir)}
+	if on.at.Postgres, err = f.databaseURL(ctx); err != nil {
+		return err
+	}
+	if err := cfg.fill(ctx, on); err != nil {
+		return err
+	}
 	on.edges = f.addresses("http://%s", wire.RoleEdge)
 	f.client = &http.Client{Timeout: 2 * time.Second,
 		Transport: &http.Transport{DialContext: f.machines.Dial, DisableKeepAlives: true}}
@@ -123,15 +137,15 @@ func unwritten(ctx context.Context, postgres string) (pages []bench.Page, err er
 }
 
 // toml is the site.toml of the machines, and notes which of them has what.
-func (f *fleetSite) toml(setup Setup, postgres string) []byte {
+func (f *fleetSite) toml() []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "[services]\npostgres = %q\npictures = %q\nmemcached-memory = 64\n", postgres, fleet.SharedDir)
+	fmt.Fprintf(&b, "[services]\npictures = %q\nmemcached-memory = 64\npostgres-memory = 64\n", fleet.SharedDir)
 	for i, m := range f.machines.Machines {
 		var roles []string
-		for _, role := range fleetRoles {
-			if i == 0 || role != setup.Alone {
-				f.hosts[role] = append(f.hosts[role], m)
-				roles = append(roles, strconv.Quote(string(role)))
+		for _, r := range fleetRoles {
+			if i == 0 || r.role != f.setup.Alone && (r.machines == 0 || i < r.machines) {
+				f.hosts[r.role] = append(f.hosts[r.role], m)
+				roles = append(roles, strconv.Quote(string(r.role)))
 			}
 		}
 		fmt.Fprintf(&b, "\n[[host]]\nname = %q\naddress = %q\nroles = [%s]\n", m.Name, m.Address,
@@ -156,21 +170,22 @@ func (f *fleetSite) stop() (err error) {
 	if f.machines != nil {
 		err = f.machines.Stop()
 	}
-	if f.close != nil {
-		f.close()
-	}
 	return err
 }
 
 // waitReady waits until all is as it is to be: each instance answers on the bus, the streams have all their replicas,
-// and each edge shows a page that is not stale.
+// each edge shows a page that is not stale, and PostgreSQL has its replicas and voters.
 func (f *fleetSite) waitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyLimit)
 	defer cancel()
+	var missing error
 	for {
-		missing := f.missing(ctx)
-		if missing == nil {
+		now := f.missing(ctx)
+		if now == nil {
 			return nil
+		}
+		if ctx.Err() == nil || missing == nil { // a question that was cut short says nothing
+			missing = now
 		}
 		if !sleep.For(ctx, 200*time.Millisecond) {
 			return fmt.Errorf("the site is not as it is to be: %w", errors.Join(ctx.Err(), missing))
@@ -192,7 +207,14 @@ func (f *fleetSite) missing(ctx context.Context) error {
 			return fmt.Errorf("%d of %d with the role %s answer", n, want, role)
 		}
 	}
-	return f.streamsWhole(ctx)
+	if err := f.streamsWhole(ctx); err != nil {
+		return err
+	}
+	status, err := f.status(ctx)
+	if err != nil {
+		return err
+	}
+	return databaseWhole(status, len(f.hosts[roleVoter]), len(f.hosts[roleDatabase]), f.setup.Asynchronous)
 }
 
 func (f *fleetSite) edgesAnswer(ctx context.Context) error {

@@ -47,7 +47,7 @@ func (cfg *Config) visitAndWrite(ctx context.Context, row Row, on *scene, out *O
 	}
 	t := &turns{row: row, on: on, start: start, least: cfg.Duration, finish: stop, had: map[int]bool{}}
 	err := cfg.audit(loaded, on, audit.Config{Rate: fleetWritesRate, ViewRate: fleetViewRate, Faults: t.faults(),
-		FaultEvery: row.Fault.Every}, out)
+		FaultEvery: row.Fault.Every, OnAnswer: t.writes.note, OutcomeTimeout: readyLimit}, out)
 	stop()
 	err = errors.Join(err, loads.Wait())
 	for i, l := range row.Loads {
@@ -66,6 +66,7 @@ type turns struct {
 	start  time.Time     // of what counts
 	least  time.Duration // that the row takes
 	finish func()        // ends the row
+	writes writeTimes
 
 	had    map[int]bool // by machine
 	events []FaultEvent
@@ -88,6 +89,7 @@ func (t *turns) take(ctx context.Context, n int) error {
 		return nil
 	}
 	since := func() float64 { return time.Since(t.start).Seconds() }
+	began := time.Now()
 	e := FaultEvent{What: t.on.machine(n).Name, Began: since()}
 	t.on.log.Info("fault", "name", t.row.Name, "machine", e.What)
 	err := t.row.Fault.Inject(ctx, t.on, n, t.row.Fault.Hold)
@@ -96,6 +98,7 @@ func (t *turns) take(ctx context.Context, n int) error {
 		err = t.on.fleet.waitReady(ctx)
 		e.Ready = since()
 	}
+	e.Pause = t.writes.pause(began, time.Now()).Seconds()
 	if err == nil && t.row.Even {
 		err = t.measure(ctx, t.start.Add(time.Duration(e.Ended*float64(time.Second))))
 	}

@@ -3,12 +3,9 @@ package chaos
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"syscall"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"flickrkillr/ops/lab/audit"
 	"flickrkillr/ops/site"
@@ -17,6 +14,7 @@ import (
 // Writes is what an audit said of acknowledged writes, in a row whose visitors write.
 type Writes struct {
 	Acknowledged int64    `json:"acknowledged"` // or looked up, when no answer had come
+	Unanswered   int64    `json:"unanswered"`   // of these, looked up
 	Answers      int64    `json:"answers"`      // that were compared with them
 	False        int64    `json:"false"`        // answers that show a lost write, or an old page
 	First        []string `json:"first,omitempty"`
@@ -62,7 +60,11 @@ func (cfg *Config) write(ctx context.Context, row Row, on *scene, out *Outcome) 
 
 // audit runs an audit on the site of a row, with rates, faults and a duration as given.
 func (cfg *Config) audit(ctx context.Context, on *scene, a audit.Config, out *Outcome) error {
-	pool, err := openPool(ctx, cfg.Stack.Env().Postgres)
+	database := cfg.Stack.Env().Postgres // as it is, also where roles reach it otherwise
+	if on.fleet != nil {
+		database = on.at.Postgres
+	}
+	pool, err := on.openPool(ctx, database)
 	if err != nil {
 		return err
 	}
@@ -83,22 +85,9 @@ func (cfg *Config) audit(ctx context.Context, on *scene, a audit.Config, out *Ou
 		out.Faults = append(out.Faults, FaultEvent{Began: f.Began.Seconds(), Ended: f.Ended.Seconds(), Err: f.Err})
 	}
 	out.Writes = &Writes{Acknowledged: report.Writes[audit.Bus] + report.Writes[audit.Psql],
-		Answers: report.Observations, False: report.Violations}
+		Unanswered: report.Unknown, Answers: report.Observations, False: report.Violations}
 	for _, v := range report.First {
 		out.Writes.First = append(out.Writes.First, v.String())
 	}
 	return err
-}
-
-func openPool(ctx context.Context, url string) (*pgxpool.Pool, error) {
-	c, err := pgxpool.ParseConfig(url)
-	if err != nil {
-		return nil, fmt.Errorf("open the database: %w", err)
-	}
-	c.MaxConns = writers + 2
-	pool, err := pgxpool.NewWithConfig(ctx, c)
-	if err != nil {
-		return nil, fmt.Errorf("open the database: %w", err)
-	}
-	return pool, nil
 }

@@ -25,6 +25,7 @@ type Row struct {
 	Writes bool
 	Ready  time.Duration // on machines: from the end of a fault until all is as before
 	Even   bool          // on machines: connections and requests are even a minute after a fault
+	Pause  time.Duration // on machines: between two acknowledged writes, at most
 	// Changes are written to the database by hand, so many a second, besides; 0: none.
 	Changes int
 	Trust   bool // no edge may stop trusting its copies, see killr_edge_feed_stale_seconds_total
@@ -38,8 +39,9 @@ type Row struct {
 
 // Setup is the site of a row.
 type Setup struct {
-	Machines                     int       // of a fleet, which have all roles and services but PostgreSQL; 0: none
+	Machines                     int       // of a fleet, on which all is but pictures; 0: none
 	Alone                        wire.Role // a role that the first of them has alone; "": none
+	Asynchronous                 bool      // commits wait for no replica; it says what Edits do
 	Renderers, Edges, Cachefills int
 	NoNear                       bool                       // edges without an in-process cache
 	NoMemcached                  bool                       // and no cachefill

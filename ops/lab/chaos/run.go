@@ -14,6 +14,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
 	"flickrkillr/ops/lab/bench"
@@ -37,6 +38,8 @@ type Config struct {
 	Control  bool          // run each row's control after it
 	Source   string        // root of the source tree, which mutants are built from; needed by some controls
 	Program  string        // that is deployed to machines; needed by their rows
+	// Fill gives the database of machines the rows that Stack has. Needed by their rows.
+	Fill func(context.Context, *pgxpool.Pool) error
 
 	Env      []string  // added to the environment of the roles
 	Output   io.Writer // what the roles print; nil: nowhere

@@ -126,8 +126,8 @@ func (o *Outcome) write(b *bytes.Buffer) {
 		}
 	}
 	if w := o.Writes; w != nil {
-		fmt.Fprintf(b, "  %d writes, %d answers compared with them, %d false; %d faults\n", w.Acknowledged, w.Answers,
-			w.False, len(o.Faults))
+		fmt.Fprintf(b, "  %d writes, %d of them looked up as no answer came; %d answers compared with them, %d false; "+
+			"%d faults\n", w.Acknowledged, w.Unanswered, w.Answers, w.False, len(o.Faults))
 		for _, v := range w.First[:min(len(w.First), 3)] {
 			first, _, _ := strings.Cut(v, "\n")
 			fmt.Fprintf(b, "    %s\n", first)
@@ -159,6 +159,9 @@ func (o *Outcome) noticed(f FaultEvent) string {
 	text := "no page was bad or took more than 1 s"
 	if last > f.Began {
 		text = fmt.Sprintf("pages were bad or took more than 1 s for %.1f s", last-f.Began)
+	}
+	if f.Pause > slowAnswer/1000 {
+		text += fmt.Sprintf("; no write was acknowledged for %.1f s", f.Pause)
 	}
 	if f.Ready > 0 {
 		text += fmt.Sprintf("; all was as before %.1f s after its end", f.Ready-f.Ended)

@@ -47,6 +47,14 @@ func (o *Outcome) compare(row Row) {
 		check(Check{What: "all as before after", Target: "at most " + row.Ready.String(), Seen: millis(1000 * worst),
 			Met: worst <= row.Ready.Seconds()})
 	}
+	if row.Pause > 0 && len(o.Faults) > 0 {
+		worst := 0.
+		for _, f := range o.Faults {
+			worst = max(worst, f.Pause)
+		}
+		check(Check{What: "without an acknowledged write", Target: "at most " + row.Pause.String(),
+			Seen: millis(1000 * worst), Met: worst <= row.Pause.Seconds()})
+	}
 	if row.Even {
 		for _, e := range o.Even {
 			check(Check{What: e.What, Target: "within 20% of even",
