@@ -120,7 +120,7 @@ func (o *operator) members() []string {
 		default:
 		}
 		out := o.on(m, `if systemctl is-active --quiet killr-postgres; then
-			timeout 10 patronictl -c /etc/killr/credentials/postgres/patroni list -f tsv |
+			timeout 30 patronictl -c /etc/killr/credentials/postgres/patroni list -f tsv |
 				tail -n +2 | tr ' ' _ | cut -f 2,4,5 | tr '\t' ' '; fi`)
 		if strings.Contains(out, " ") && !strings.Contains(out, "exit status") {
 			return strings.Split(out, "\n")

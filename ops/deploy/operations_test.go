@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"flickrkillr/ops/fleet"
+	"flickrkillr/ops/testenv"
 )
 
 // operations is a site on five machines that is changed in its operation. Those who use it do so by the edge of m2,
@@ -121,6 +122,9 @@ func BenchmarkOperations(b *testing.B) {
 		o.moreVoters(b)
 		o.moreMemory(b)
 		o.drainPrimary(b)
+		o.killPatroni(b)
+		o.otherVoter(b)
+		o.newMachine(b)
 	}
 }
 
@@ -183,4 +187,53 @@ func (o *operations) drainPrimary(b *testing.B) {
 		return err
 	})
 	o.inStep(b)
+}
+
+// killPatroni kills the primary's Patroni. Afterwards there is one primary, which has a replica.
+func (o *operations) killPatroni(b *testing.B) {
+	was := o.inStep(b)
+	o.step(b, "patroni-killed", true, func() error {
+		o.on(was, "systemctl kill --kill-whom=main --signal=KILL killr-postgres")
+		return nil
+	})
+	b.Logf("%s lost its Patroni: the primary is %s", was.Name, o.inStep(b).Name)
+}
+
+// otherVoter takes etcd from the replica's host and gives it to another one, in one deployment.
+func (o *operations) otherVoter(b *testing.B) {
+	primary := o.inStep(b)
+	from := "m1"
+	if primary == o.hosts[0] {
+		from = "m3"
+	}
+	at := o.place(from)
+	o.places[at] = strings.Replace(o.places[at], " etcd", "", 1)
+	o.places = append(o.places, "m4 etcd")
+	o.step(b, "other-voter", false, func() error {
+		_, err := o.deploy(b)
+		return err
+	})
+	o.wantVoters(b, "m2", "m4", primary.Name)
+	const left = "systemctl is-active killr-etcd; ls /etc/killr /etc/killr/credentials | grep etcd; true"
+	if got := o.on(o.hosts[o.place(from)], left); got != "inactive" {
+		b.Errorf("%s has the role etcd no more, and has of it: %q", from, got)
+	}
+}
+
+// newMachine puts a new machine in the place of the primary's, which dies for good.
+func (o *operations) newMachine(b *testing.B) {
+	was := o.inStep(b)
+	o.step(b, "machine-lost", true, func() error { return was.Kill(b.Context()) })
+	at := o.place(was.Name)
+	o.places[at] = strings.Replace(o.places[at], was.Name, "m5", 1)
+	o.step(b, "new-machine", false, func() error {
+		_, err := o.deploy(b)
+		return err
+	})
+	o.wantVoters(b, "m2", "m4", "m5")
+	testenv.Within(b, 2*time.Minute, "m5 has all acknowledged changes", func() bool {
+		return slices.ContainsFunc(o.members(), func(line string) bool {
+			return strings.HasPrefix(line, "m5 Sync_Standby")
+		})
+	})
 }
