@@ -76,9 +76,9 @@ func (v *visits) p99() float64 {
 func BenchmarkFailover(b *testing.B) {
 	for b.Loop() {
 		o := newOperator(b)
-		o.moveDatabase(b)
+		o.moveDatabase(b, withDatabase)
 		m2 := o.hosts[1]
-		visits, changes := o.visit(b, 100, m2), o.change(b, m2)
+		visits, changes := o.visit(b, 100, m2), o.change(b, m2, soon)
 		changes.await(b)
 
 		lost := o.inStep(b)

@@ -25,6 +25,7 @@ import (
 // changes are actions of somebody who makes one album after the other. Each is tried again with its key until it is
 // acknowledged.
 type changes struct {
+	owner string
 	stop  context.CancelFunc
 	ended sync.WaitGroup
 	turn  chan struct{} // has a place, which an action takes, or hold
@@ -39,8 +40,11 @@ type changes struct {
 	doneFrom time.Time
 }
 
-// change signs somebody up by a host's edge, and begins to change.
-func (o *operator) change(t testing.TB, host *fleet.Machine) *changes {
+// soon is how long somebody waits before the next change who makes a few.
+const soon = 60 * time.Millisecond
+
+// change signs somebody up by a host's edge, who changes something, waits, and changes something again.
+func (o *operator) change(t testing.TB, host *fleet.Machine, wait time.Duration) *changes {
 	t.Helper()
 	edge, name := "http://"+host.Address, "w"+strings.ToLower(rand.Text()[:12])
 	form := url.Values{"name": {name}, "password": {rand.Text()}}
@@ -50,10 +54,10 @@ func (o *operator) change(t testing.TB, host *fleet.Machine) *changes {
 		t.Fatalf("sign up: %v, %+v", err, answer)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	c := &changes{stop: cancel, turn: make(chan struct{}, 1)}
+	c := &changes{owner: name, stop: cancel, turn: make(chan struct{}, 1)}
 	t.Cleanup(c.end)
 	c.ended.Go(func() {
-		pause := time.NewTicker(60 * time.Millisecond)
+		pause := time.NewTicker(wait)
 		defer pause.Stop()
 		for n := 0; n < 900; n++ { // one may have 1,000
 			select {
@@ -67,6 +71,9 @@ func (o *operator) change(t testing.TB, host *fleet.Machine) *changes {
 			for again := false; ; again = true {
 				if version, err = o.makeAlbum(ctx, edge, "user."+name, answer.Session, form); err == nil {
 					break
+				}
+				if ctx.Err() != nil {
+					return
 				}
 				c.mu.Lock()
 				c.again++
@@ -192,7 +199,8 @@ func (c *changes) lost(t testing.TB, o *operator) (lost, twice int) {
 	c.end()
 	conn := o.connect(t)
 	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
-	rows, err := conn.Query(t.Context(), `SELECT title FROM albums WHERE title LIKE 'Album %'`)
+	rows, err := conn.Query(t.Context(), `SELECT title FROM albums JOIN users ON users.id = albums.user_id
+		WHERE users.name = $1`, c.owner)
 	if err != nil {
 		t.Fatal(err)
 	}

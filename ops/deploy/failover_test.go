@@ -45,8 +45,8 @@ roles = ["edge", "renderer", "etcd", "postgres"]
 func TestFailover(t *testing.T) {
 	t.Parallel()
 	o := newOperator(t)
-	o.moveDatabase(t)
-	changes, visits := o.change(t, o.hosts[1]), o.visit(t, 10, o.hosts[1])
+	o.moveDatabase(t, withDatabase)
+	changes, visits := o.change(t, o.hosts[1], soon), o.visit(t, 10, o.hosts[1])
 	for _, fault := range []func(*fleet.Machine){
 		func(m *fleet.Machine) { o.on(m, killPostmaster) },
 		func(m *fleet.Machine) { o.on(m, handOver) },
@@ -80,17 +80,10 @@ func TestFailover(t *testing.T) {
 // killPostmaster kills PostgreSQL's first process. Patroni is not told.
 const killPostmaster = "kill -9 $(head -n 1 /var/lib/killr-postgres/data/postmaster.pid)"
 
-// moveDatabase begins again with bare machines, on which PostgreSQL runs as well, and gives people pages there.
-func (o *operator) moveDatabase(t testing.TB) {
+// moveDatabase begins with bare machines and a site.toml by which they run PostgreSQL, and gives people pages there.
+func (o *operator) moveDatabase(t testing.TB, site string) {
 	t.Helper()
-	const bare = `systemctl stop 'killr-*'; cd /etc/systemd/system; rm -f killr-*.service killr-*.socket killr.target
-		rm -rf /etc/systemd/system/*.wants/killr-* /opt/killr /etc/killr /var/lib/killr /var/lib/killr-*
-		systemctl daemon-reload`
-	for _, m := range o.hosts {
-		o.on(m, bare)
-	}
-	o.client.CloseIdleConnections()
-	if err := os.WriteFile(o.site(), []byte(withDatabase), 0o600); err != nil {
+	if err := os.WriteFile(o.site(), []byte(site), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	o.must(t, o.program, "deploy")

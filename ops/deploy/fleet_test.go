@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// operator is the machine that deploys, with a fleet of three hosts and services that the hosts reach.
+// operator is the machine that deploys, with a fleet of hosts and services that the hosts reach.
 type operator struct {
 	fleet    *fleet.Fleet
 	program  string // release 1
@@ -60,13 +60,19 @@ name = "m3"
 roles = ["edge", "renderer"]
 `
 
-// newOperator boots machines. Two of the three are in site.toml.
+// newOperator boots three machines. Two of them are in site.toml.
 func newOperator(t testing.TB) *operator {
+	t.Helper()
+	return newOperatorOf(t, 3)
+}
+
+// newOperatorOf boots a number of machines. m1 and m2 are in site.toml.
+func newOperatorOf(t testing.TB, machines int) *operator {
 	t.Helper()
 	o := &operator{dir: t.TempDir(), database: testenv.EmptyDatabaseURL(t)}
 	o.build(t)
 	var err error
-	if o.fleet, err = fleet.Start(t.Context(), 3); err != nil {
+	if o.fleet, err = fleet.Start(t.Context(), machines); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -65,13 +65,17 @@ func service(t *testing.T, name string, changes ...string) string {
 	return strings.NewReplacer(changes...).Replace(string(text))
 }
 
-// TestHandOverAsksAgain: an answer of Patroni that does not come is awaited.
+// TestHandOverAsksAgain: an answer of Patroni that does not come is awaited, and then a replica for which commits wait.
 func TestHandOverAsksAgain(t *testing.T) {
 	t.Parallel()
-	dir := programs(t, map[string]string{"patronictl": `if [ ! -e DIR/asked ]; then touch DIR/asked; exit 1; fi
-		printf 'Cluster\tMember\tHost\tRole\tState\nkillr\tm2\t10.0.0.2\tLeader\trunning\n'`})
-	if out, err := run(t, scriptOf("handover"), dir, nil, "m1"); err != nil {
-		t.Errorf("%v: %s", err, out)
+	dir := programs(t, map[string]string{"patronictl": `echo asked >>DIR/asked
+		n=$(wc -l <DIR/asked)
+		if [ $n = 1 ]; then exit 1; fi
+		printf 'Cluster\tMember\tHost\tRole\tState\nkillr\tm2\t10.0.0.2\tLeader\trunning\n'
+		if [ $n = 3 ]; then printf 'killr\tm1\t10.0.0.1\tSync Standby\tstreaming\n'; fi`})
+	out, err := run(t, scriptOf("handover"), dir, nil, "m1")
+	if asked := wrote(t, dir, "asked"); err != nil || strings.Count(asked, "asked") != 3 {
+		t.Errorf("it asked %d times: %v: %s", strings.Count(asked, "asked"), err, out)
 	}
 }
 

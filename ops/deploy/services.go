@@ -43,9 +43,11 @@ func (c *config) addServices(s *Site, h Host) error {
 		// What is in others may change without a restart.
 		own, others := map[string]string{}, map[string]string{}
 		reads := []file{{content: unit}}
-		if script, err := serviceUnits.ReadFile("services/" + string(role) + ".sh"); err == nil {
-			c.files[envDir+"/"+string(role)+".sh"] = file{0o644, script}
-			reads = append(reads, file{content: script})
+		for _, kind := range []string{".sh", ".py"} {
+			if script, err := serviceUnits.ReadFile("services/" + string(role) + kind); err == nil {
+				c.files[envDir+"/"+string(role)+kind] = file{0o644, script}
+				reads = append(reads, file{content: script})
+			}
 		}
 		switch role {
 		case roleMemcached:

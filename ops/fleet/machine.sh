@@ -56,9 +56,6 @@ if [ ! -e killr-fleet ]; then
 		sys-kernel-config.mount sys-fs-fuse-connections.mount systemd-remount-fs.service; do
 		ln -sf /dev/null "systemd/system/$unit"
 	done
-	# In here nobody has the right to make user namespaces.
-	mkdir -p systemd/system/service.d
-	printf '[Service]\nPrivateUsers=no\n' >systemd/system/service.d/fleet.conf
 	: >fstab
 	cp "/run/fleet/hosts" hosts
 	echo "m$n" >hostname

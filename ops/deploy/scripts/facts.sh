@@ -52,8 +52,8 @@ if systemctl is-active --quiet killr-etcd; then
 	keys=/etc/killr/credentials/etcd
 	client=$(sed -n 's/^CLIENT="\(.*\)"$/\1/p' /etc/killr/etcd.env)
 	{ ETCDCTL_API=3 timeout 5 etcdctl --endpoints "$client" --cacert $keys/ca --cert $keys/cert --key $keys/key \
-		member list 2>/dev/null || true; } | while IFS=', ' read -r _ state name _; do
-		if [ "$state" = started ]; then echo "voter $name"; fi
+		member list 2>/dev/null || true; } | while IFS=', ' read -r _ state name _ _ learns; do
+		if [ "$state" = started ] && [ "$learns" != true ]; then echo "voter $name"; fi
 	done
 fi
 if systemctl is-active --quiet killr-postgres; then

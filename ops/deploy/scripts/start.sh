@@ -1,4 +1,7 @@
 # start.sh UNIT: starts an instance, waits until it says that it is ready, and prints its process id.
+told=/run/$1.told # by which a service tells this start from one that systemd makes by itself
+: >"$told"
+trap 'rm -f "$told"' EXIT
 systemctl reset-failed "$1" 2>/dev/null || true
 systemctl enable --quiet "$1"
 if ! systemctl restart "$1"; then

@@ -1,14 +1,19 @@
-# etcd.sh: becomes etcd, as one of the voters that begin together, or as another voter of those that there are.
+# etcd.sh run: becomes etcd, as one of the voters that begin together, or as another one beside those that there are.
+# etcd.sh vote: makes one that has joined a voter, when it knows what they know. It runs as root.
 #
 # A voter with data knows the others. One without asks them whether they serve. If they do, and it was one of them, its
-# disk was lost: it joins as a new voter. First it removes voters that are to be none any more, so that most of those
-# that are left still run.
+# disk was lost: it joins as a new one. First it removes voters that are to be none any more, so that most of those
+# that are left still run. One that joins has no vote until it runs: if it never did, its vote would be missing.
 set -euo pipefail
 data=/var/lib/killr-etcd
-joins=$data/joins # the voters that it begins among, once they know it
+joins=$data/joins # the members that it begins among; it is there until this one is a voter
+told=/run/killr-etcd.service.told # is there while a deployment starts it
+case $1 in
+run) keys=$CREDENTIALS_DIRECTORY/killr_ ;;
+vote) keys=/etc/killr/credentials/etcd/ ;; # root's
+esac
 OTHERS=${OTHERS-} # one voter alone has none
-export ETCDCTL_API=3 ETCDCTL_ENDPOINTS=$OTHERS ETCDCTL_CACERT=$CREDENTIALS_DIRECTORY/killr_ca
-export ETCDCTL_CERT=$CREDENTIALS_DIRECTORY/killr_cert ETCDCTL_KEY=$CREDENTIALS_DIRECTORY/killr_key
+export ETCDCTL_API=3 ETCDCTL_ENDPOINTS=$OTHERS ETCDCTL_CACERT=${keys}ca ETCDCTL_CERT=${keys}cert ETCDCTL_KEY=${keys}key
 ask() { etcdctl --dial-timeout=1s --command-timeout=4s "$@"; }
 
 # insist asks until it is done. Voters change their number only when all of them have been connected for 5 s.
@@ -33,7 +38,20 @@ away() {
 	return 1
 }
 
-# join makes this one a voter.
+# forgotten reports whether the others have removed this one, which has data. Only an answer counts that most voters
+# have agreed to, as one alone may not know yet that this one joined.
+forgotten() {
+	local url list
+	for url in ${OTHERS//,/ }; do
+		if ETCDCTL_ENDPOINTS=$url ask get / >/dev/null 2>&1 && list=$(ETCDCTL_ENDPOINTS=$url ask member list); then
+			[[ $list != *" $PEER,"* ]]
+			return
+		fi
+	done
+	return 1
+}
+
+# join lets the others know this one.
 join() {
 	local id name peer client first=yes
 	while IFS=, read -r id _ name peer client _; do
@@ -49,11 +67,41 @@ join() {
 		insist member remove "$id"
 	done <<<"$1"
 	if [ $first = no ]; then echo "its data is gone: it begins as another voter"; fi
-	insist member add "$NAME" --peer-urls="$PEER" | sed -n 's/^ETCD_INITIAL_CLUSTER="\(.*\)"$/\1/p' >"$joins.new"
+	insist member add "$NAME" --peer-urls="$PEER" --learner |
+		sed -n 's/^ETCD_INITIAL_CLUSTER="\(.*\)"$/\1/p' >"$joins.new"
 	mv -T "$joins.new" "$joins"
 }
 
+# vote asks for a vote until this one has it, which needs what the voters know.
+vote() {
+	local own said
+	for _ in $(seq 60); do
+		own=$(ask member list | grep -F " $PEER,") || true
+		case $own in
+		*", true") said=$(ask member promote "${own%%,*}" 2>&1) || true ;;
+		*", false") return ;;
+		esac
+		sleep 0.5
+	done
+	echo "it is no voter yet: ${said-the voters do not answer}" >&2
+	return 1
+}
+
+if [ "$1" = vote ]; then
+	if [ -e $joins ]; then
+		vote
+		rm -f $joins
+	fi
+	exit 0
+fi
+
 state=new
+if [ -e $told ] && [ ! -e $data/data/member ]; then
+	rm -f $joins # it did not begin then, and there may be other members by now
+elif [ -e $told ] && forgotten; then
+	echo "it was a voter once: it begins as another one"
+	rm -rf $data/data $joins
+fi
 if [ ! -e $data/data/member ] && [ ! -e $joins ] && [ -n "$OTHERS" ]; then
 	# If it began as a new one while others serve, they would take it for the one that it was, and it would end.
 	until there=$(ask member list 2>/dev/null); do

@@ -31,11 +31,12 @@ run)
 	for key in ca cert key; do # patronictl of root reads them, too
 		install -m 600 "$CREDENTIALS_DIRECTORY/killr_$key" /run/killr-postgres/$key
 	done
-	exec patroni "$CREDENTIALS_DIRECTORY/killr_patroni"
+	exec /usr/bin/python3 /etc/killr/postgres.py "$CREDENTIALS_DIRECTORY/killr_patroni"
 	;;
 ready)
 	while [ $SECONDS -lt 100 ]; do
-		if pg_isready --quiet --host "$ADDRESS" && has_primary; then
+		# By the name of a user that is there: PostgreSQL would log that it refuses root.
+		if pg_isready --quiet --host "$ADDRESS" --username killr --dbname killr && has_primary; then
 			# What all members share is kept in etcd, where an older configuration may have put it.
 			timeout 20 patronictl -c $secrets/patroni edit-config --quiet --force --replace $secrets/shared \
 				killr || true
