@@ -79,6 +79,19 @@ func TestHandOverAsksAgain(t *testing.T) {
 	}
 }
 
+// TestHandOverFails: a member that is the primary again, as the other one ended, is the primary.
+func TestHandOverFails(t *testing.T) {
+	t.Parallel()
+	dir := programs(t, map[string]string{"sleep": "", "patronictl": `echo asked >>DIR/asked
+		leader=m1
+		if [ $(wc -l <DIR/asked) = 1 ]; then leader=m3; fi
+		printf 'Cluster\tMember\tHost\tRole\tState\nkillr\t%s\t10.0.0.2\tLeader\trunning\n' $leader`})
+	out, err := run(t, scriptOf("handover"), dir, nil, "m1")
+	if err == nil || !strings.Contains(out, "m1 has, so it stays the primary") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 // TestInstallKeepsOthers: a service that the machine had before is not stopped; one that comes with a package is, even
 // if not all could be installed.
 func TestInstallKeepsOthers(t *testing.T) {

@@ -4,8 +4,6 @@ from patroni.__main__ import main
 from patroni.ha import Ha
 from patroni.version import __version__
 
-change = Ha.process_sync_replication
-
 
 def process_sync_replication(self):
     if self.is_synchronous_mode() and not self.is_synchronous_mode_strict():
@@ -14,12 +12,19 @@ def process_sync_replication(self):
         best, _ = handler.current_state(
             self.cluster, config['synchronous_node_count'], config['maximum_lag_on_syncnode'])
         if set(best) == set(noted):  # so change() would do nothing
+            if not best and self.state_handler.synchronous_standby_names() and not self.dcs.write_sync_state(
+                    self.state_handler.name, None, index=self.cluster.sync.index):
+                return  # a replica was noted after all, which the next turn knows
             handler.set_synchronous_standby_names(best)
             return
     change(self)
 
 
 if __version__ == '3.0.2':
+    change = Ha.process_sync_replication
     Ha.process_sync_replication = process_sync_replication
-if __name__ == '__main__':  # it starts PostgreSQL by a process that reads this, too
+if __name__ == '__main__':
+    # It starts PostgreSQL by a process that would read this file again, and it would wait for good when a deployment
+    # has removed it.
+    del __file__
     main()
