@@ -7,13 +7,14 @@
 set -euo pipefail
 data=/var/lib/killr-etcd
 joins=$data/joins # the members that it begins among; it is there until this one is a voter
-told=/run/killr-etcd.service.told # is there while a deployment starts it
+told=/run/killr-etcd.service.told # is there while a deployment starts it, for 5 minutes at most, and after a kill -9
 case $1 in
 run) keys=$CREDENTIALS_DIRECTORY/killr_ ;;
 vote) keys=/etc/killr/credentials/etcd/ ;; # root's
 esac
 OTHERS=${OTHERS-} # one voter alone has none
 export ETCDCTL_API=3 ETCDCTL_ENDPOINTS=$OTHERS ETCDCTL_CACERT=${keys}ca ETCDCTL_CERT=${keys}cert ETCDCTL_KEY=${keys}key
+is_told() { [ -n "$(find $told -mmin -6 2>/dev/null)" ]; }
 ask() { etcdctl --dial-timeout=1s --command-timeout=4s "$@"; }
 
 # insist asks until it is done. Voters change their number only when all of them have been connected for 5 s.
@@ -51,7 +52,8 @@ forgotten() {
 	return 1
 }
 
-# join lets the others know this one.
+# join lets the others know this one. It removes each other one that has joined and did not begin: there can be only
+# one, it knows nothing yet, and it joins again when a deployment starts it.
 join() {
 	local id name peer client first=yes
 	while IFS=, read -r id _ name peer client _; do
@@ -59,8 +61,9 @@ join() {
 		if [ "$peer" = "$PEER" ] && [ -n "$client" ]; then
 			first=no
 		elif [ "$peer" = "$PEER" ] && [ -n "$name" ]; then
+			rm -f "$joins.new"
 			return # they begin together, and it has not begun yet
-		elif [ "$peer" != "$PEER" ] && [[ ",$VOTERS," = *"=$peer,"* ]]; then
+		elif [ "$peer" != "$PEER" ] && [ -n "$name" ] && [[ ",$VOTERS," = *"=$peer,"* ]]; then
 			continue
 		fi
 		echo "removing the voter ${name:-that did not begin} at $peer"
@@ -69,13 +72,14 @@ join() {
 	if [ $first = no ]; then echo "its data is gone: it begins as another voter"; fi
 	insist member add "$NAME" --peer-urls="$PEER" --learner |
 		sed -n 's/^ETCD_INITIAL_CLUSTER="\(.*\)"$/\1/p' >"$joins.new"
+	sync "$joins.new"
 	mv -T "$joins.new" "$joins"
 }
 
 # vote asks for a vote until this one has it, which needs what the voters know.
 vote() {
 	local own said
-	for _ in $(seq 60); do
+	while [ $SECONDS -lt 90 ]; do # systemd waits for two minutes
 		own=$(ask member list | grep -F " $PEER,") || true
 		case $own in
 		*", true") said=$(ask member promote "${own%%,*}" 2>&1) || true ;;
@@ -96,19 +100,28 @@ if [ "$1" = vote ]; then
 fi
 
 state=new
-if [ -e $told ] && [ ! -e $data/data/member ]; then
-	rm -f $joins # it did not begin then, and there may be other members by now
-elif [ -e $told ] && forgotten; then
+if is_told && [ -e $data/data/member ] && forgotten; then
 	echo "it was a voter once: it begins as another one"
-	rm -rf $data/data $joins
+	: >$joins.new # others serve, so it may not begin as a new one
+	rm -rf $data/removed
+	mv -T $data/data $data/removed # at once: a part of it might pass for all
+	rm -rf $data/removed $joins
 fi
-if [ ! -e $data/data/member ] && [ ! -e $joins ] && [ -n "$OTHERS" ]; then
+# With a list of members of before it did not begin then, and there may be other members by now.
+if [ ! -e $data/data/member ] && { [ ! -e $joins ] || is_told; } && [ -n "$OTHERS" ]; then
 	# If it began as a new one while others serve, they would take it for the one that it was, and it would end.
 	until there=$(ask member list 2>/dev/null); do
-		if [ $SECONDS -ge 30 ] || ! away; then break; fi
+		if [ $SECONDS -ge 30 ] || { [ ! -e $joins.new ] && ! away; }; then break; fi
 		sleep 1
 	done
-	if [ -n "$there" ]; then join "$there"; fi
+	if [ -n "$there" ]; then
+		: >$joins.new
+		rm -f $joins
+		join "$there"
+	elif [ -e $joins.new ]; then
+		echo "others have served, and do not answer" >&2
+		exit 1
+	fi
 fi
 if [ -e $joins ]; then
 	state=existing
