@@ -55,8 +55,8 @@ func TestVoterJoins(t *testing.T) {
 				t.Fatal(err)
 			}
 			script := service(t, "etcd.sh", "/var/lib/killr-etcd", dir, "/run/killr-etcd.service.told", dir+"/told")
-			out, err := run(t, script, dir, []string{"SECONDS=29", "CREDENTIALS_DIRECTORY=" + dir, "NAME=m2", "CLIENT=-",
-				"OTHERS=https://127.0.0.1:1", "PEER=https://m2:2380", "LISTEN_PEER=-", "LISTEN_CLIENT=-",
+			out, err := run(t, script, dir, []string{"SECONDS=29", "CREDENTIALS_DIRECTORY=" + dir, "NAME=m2",
+				"CLIENT=-", "OTHERS=https://127.0.0.1:1", "PEER=https://m2:2380", "LISTEN_PEER=-", "LISTEN_CLIENT=-",
 				"VOTERS=m1=https://m1:2380,m2=https://m2:2380,m3=https://m3:2380"}, "run")
 			if did := strings.TrimSpace(wrote(t, dir, "did")); did != c.want || (err == nil) != (c.want != "") {
 				t.Errorf("it did %q, want %q: %v: %s", did, c.want, err, out)

@@ -7,14 +7,17 @@
 set -euo pipefail
 data=/var/lib/killr-etcd
 joins=$data/joins # the members that it begins among; it is there until this one is a voter
-told=/run/killr-etcd.service.told # is there while a deployment starts it, for 5 minutes at most, and after a kill -9
+told=/run/killr-etcd.service.told # is there while a deployment starts it, and after a kill -9
 case $1 in
 run) keys=$CREDENTIALS_DIRECTORY/killr_ ;;
 vote) keys=/etc/killr/credentials/etcd/ ;; # root's
 esac
 OTHERS=${OTHERS-} # one voter alone has none
 export ETCDCTL_API=3 ETCDCTL_ENDPOINTS=$OTHERS ETCDCTL_CACERT=${keys}ca ETCDCTL_CERT=${keys}cert ETCDCTL_KEY=${keys}key
+
+# is_told reports whether a deployment starts this one. A start lasts 5 minutes at most.
 is_told() { [ -n "$(find $told -mmin -6 2>/dev/null)" ]; }
+
 ask() { etcdctl --dial-timeout=1s --command-timeout=4s "$@"; }
 
 # insist asks until it is done. Voters change their number only when all of them have been connected for 5 s.
