@@ -1,7 +1,7 @@
 // Package payload reads the bytes of large messages of a NATS connection into memory that is used again.
 //
-// nats.go makes memory for each message. For chunks of files that is garbage of as many bytes as are sent. It also costs
-// the processor time to clear that memory, to copy into it and to collect it.
+// nats.go makes memory for each message. For chunks of files that is garbage of as many bytes as are sent. It also
+// costs the processor time to clear that memory, to copy into it and to collect it.
 //
 // **Input**: a NATS connection whose dialer is a [Receiver], and its messages. **Output**: the bytes of each. **Must
 // not touch**: subjects and headers. A connection with TLS has nothing read so: its bytes are known to nats.go alone.
