@@ -98,15 +98,22 @@ func (s *Server) askOriginal(ctx context.Context, x *exchange, subject string, h
 		header = nats.Header{}
 	}
 	mark(header, x.number, x.trace)
-	reply, err := s.uploadBus.persist(ctx, &nats.Msg{Subject: subject, Header: header},
-		persistence{limit: chunkLimit, attempt: chunkAttempt, unheard: uploadUnheard})
-	if err == nil {
-		err = wire.ErrorOf(reply)
+	ctx, stop := context.WithTimeout(ctx, chunkLimit)
+	defer stop()
+	for range 2 { // once more if this process stood still meanwhile, and has dropped the bytes
+		reply, err := s.uploadBus.persist(ctx, &nats.Msg{Subject: subject, Header: header},
+			persistence{limit: chunkLimit, attempt: chunkAttempt, unheard: uploadUnheard})
+		if err == nil {
+			err = wire.ErrorOf(reply)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		if data, done, err = payload.Of(s.cfg.Uploads).Take(reply); !errors.Is(err, payload.ErrLate) {
+			break
+		}
 	}
-	if err != nil {
-		return nil, nil, err
-	}
-	return payload.Of(s.cfg.Uploads).Take(reply)
+	return data, done, err
 }
 
 // sentFile is a file that is sent to a visitor.

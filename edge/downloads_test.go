@@ -12,10 +12,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
 	"flickrkillr/ops/testenv"
+	"flickrkillr/schema/payload"
 	"flickrkillr/schema/wire"
 )
 
@@ -25,7 +27,8 @@ type originals struct {
 	data []byte
 	gone bool // after the first chunk
 	file string
-	sent int // bytes that edges asked for
+	sent int    // bytes that edges asked for
+	late []byte // sent once in place of a chunk, unless it is nil
 }
 
 func (o *originals) serve(t *testing.T, url string) {
@@ -75,6 +78,10 @@ func (o *originals) answer(m *nats.Msg) ([]byte, error) {
 		return nil, errors.Join(err, wire.ErrBadRequest)
 	}
 	o.sent += length
+	if late := o.late; late != nil {
+		o.late = nil
+		return late, nil
+	}
 	return data[at:min(len(data), at+length)], nil
 }
 
@@ -176,6 +183,37 @@ func TestOriginals(t *testing.T) {
 	if got := s.request(e, http.MethodGet, own, nil, "Cookie", "", "Authorization", "Bearer nonsense"); got.status !=
 		401 || !strings.Contains(got.body, "invalid_token") {
 		t.Errorf("a wrong token: %d %s", got.status, got.body)
+	}
+}
+
+// TestOriginalTakenLate: a chunk whose bytes were dropped before the edge took them is asked for again.
+func TestOriginalTakenLate(t *testing.T) {
+	t.Parallel()
+	s := newUploadSite(t)
+	data := bytes.Repeat([]byte("0123456789"), wire.MaxChunk/10)
+	nc := testenv.ConnectForFiles(t, s.server.URL(), wire.RoleEdge)
+	tickets, err := nc.SubscribeSync(nc.NewInbox())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if err := testenv.ConnectAs(t, s.server.URL(), wire.RoleRenderer).Publish(tickets.Subject, data); err != nil {
+		t.Fatal(err)
+	}
+	ticket, err := tickets.NextMsg(30 * time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := payload.Of(nc).Take(ticket); err != nil || len(ticket.Data) == len(data) {
+		t.Fatalf("no ticket came: %d bytes, %v", len(ticket.Data), err)
+	}
+	store := &originals{data: data, file: "abc", late: ticket.Data}
+	store.serve(t, s.server.URL())
+	e := s.edge(func(c *Config) { c.Uploads = nc })
+	if got := s.request(e, http.MethodGet, "/me/photos/7/original", nil); got.body != string(data) {
+		t.Errorf("%d, %d bytes", got.status, len(got.body))
 	}
 }
 

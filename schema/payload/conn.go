@@ -53,11 +53,11 @@ func (c *conn) Write(p []byte) (int, error) {
 
 func (c *conn) Read(p []byte) (int, error) {
 	for {
-		if n := copy(p, c.ready); n > 0 {
+		if n := copy(p, c.ready); n > 0 || len(p) == 0 {
 			c.ready = c.ready[n:]
 			return n, nil
 		}
-		if err := c.next(); err != nil || len(p) == 0 {
+		if err := c.next(); err != nil {
 			return 0, err
 		}
 	}

@@ -1,8 +1,7 @@
 // Package payload reads the bytes of large messages of a NATS connection into memory that is used again.
 //
-// nats.go makes memory for each message. For chunks of files that is garbage of as many bytes as are sent, and the
-// collector lets a process grow by three bytes for each byte that comes while it works. It also costs the processor
-// time to clear that memory, to copy into it and to collect it.
+// nats.go makes memory for each message. For chunks of files that is garbage of as many bytes as are sent. It also
+// costs the processor time to clear that memory, to copy into it and to collect it.
 //
 // **Input**: a NATS connection whose dialer is a [Receiver], and its messages. **Output**: the bytes of each. **Must
 // not touch**: subjects and headers. A connection with TLS has nothing read so: its bytes are known to nats.go alone.
@@ -29,8 +28,9 @@ const (
 	// mostKept is how many messages are kept for Take. While there are so many, others go through nats.go, which
 	// bounds the bytes of messages that wait for a handler.
 	mostKept = 64
-	// untakenFor is how long the bytes of a message are kept for Take. Afterwards nobody waits for it any more.
-	untakenFor = 10 * time.Second
+	// untakenFor is how long the bytes of a message are kept for Take. Chunks are taken at once. One that is not, as its
+	// download was broken off, holds one of the places until then.
+	untakenFor = 3 * time.Second
 	// dialTimeout is how long it may take to connect, as for other connections to the bus.
 	dialTimeout = 2 * time.Second
 )
