@@ -62,8 +62,8 @@ type Config struct {
 	// PostgreSQL may get another primary meanwhile, which announces that everything may have changed. Without Failovers
 	// a page that names the version of such an announcement is a violation.
 	Failovers bool
-	// How long the outcome of a write is asked for, first by repeating it, then in the database. Without one the audit
-	// ends. 0: a minute.
+	// How long the outcome of a write is asked for: by repeating it, at most half of the time, then in the database.
+	// Without one the audit ends. 0: a minute.
 	OutcomeTimeout time.Duration
 	// Pause between two faults, at most; it is at least half of it. Every other pause is longer by FaultBound. 0: 5 s.
 	FaultEvery time.Duration
