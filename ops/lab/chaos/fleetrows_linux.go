@@ -18,9 +18,6 @@ var threeMachines = Setup{Machines: 3}
 // away is how long a machine is away: longer than another one takes to become the primary of PostgreSQL in its place.
 const away = 40 * time.Second
 
-// asynchronous says of a setup what withoutWaiting does.
-func asynchronous(s *Setup) { s.Asynchronous = true }
-
 // aloneIn is a control: a role is on the first machine alone.
 func aloneIn(role wire.Role) Control {
 	return Control{Off: "the role " + string(role) + " on other machines", Setup: func(s *Setup) { s.Alone = role }}
@@ -41,12 +38,6 @@ func browsers(t Target) []Load {
 // withoutHoming leaves connections where they went when their nats-server restarted.
 var withoutHoming = []mutant.Edit{mutant.Replace(
 	"ops/stack/bus.go", "		b.homing.Go(func() { home.keep(ctx, b.Conn, apart) })\n", "		_ = ctx\n",
-)}
-
-// withoutWaiting has no commit wait for a replica, and a replica become the primary however far it is behind.
-var withoutWaiting = []mutant.Edit{mutant.Replace(
-	"ops/deploy/database.go", `"synchronous_mode": true`,
-	`"synchronous_mode": false, "maximum_lag_on_failover": 1_000_000_000`,
 )}
 
 // failover is how long no write may be acknowledged after a machine is lost. For 20 s PostgreSQL's primary may be alive
@@ -75,14 +66,6 @@ func fleetRows() []Row {
 			Loads:   browsers(Target{Bad: .005, P99: 3 * time.Second}),
 			Fault:   Fault{Every: 10 * time.Second, Hold: away, Turns: 3, Inject: cutOff},
 			Control: aloneIn(roleDatabase),
-		},
-		{
-			Name: "a machine with PostgreSQL dies while the other one is cut off", Visitor: "as in the first row",
-			Why:   "what the replica has not got yet, nobody was told of",
-			Setup: threeMachines, Loads: browsers(Target{P99: 3 * time.Second}), Writes: true, Ready: time.Minute,
-			Pause:   failover,
-			Fault:   Fault{Every: 10 * time.Second, Hold: away, Turns: 2, Inject: dieAhead},
-			Control: Control{Off: "waiting for a replica", Edits: withoutWaiting, Setup: asynchronous},
 		},
 		{
 			Name:    "each machine is 50 ms away and loses 5% for 30 s in turn",
@@ -127,26 +110,6 @@ func die(ctx context.Context, s *scene, n int, hold time.Duration) error {
 	}
 	sleep.For(ctx, hold)
 	return m.Boot(ctx)
-}
-
-// ahead is how long the other PostgreSQL is cut off before dieAhead. Patroni gives a replica up later than that.
-const ahead = 3 * time.Second
-
-// dieAhead is die of the n-th machine with PostgreSQL when the other one, if it is the replica, has missed what was
-// written last.
-func dieAhead(ctx context.Context, s *scene, n int, hold time.Duration) error {
-	replica := s.machine(1 - n)
-	if err := replica.Cut(ctx); err != nil {
-		return err
-	}
-	sleep.For(ctx, ahead)
-	err := s.machine(n).Kill(ctx)
-	err = errors.Join(err, replica.Join(context.WithoutCancel(ctx)))
-	if err != nil {
-		return err
-	}
-	sleep.For(ctx, hold)
-	return s.machine(n).Boot(ctx)
 }
 
 // cutOff pulls a machine's cable for a while.
