@@ -123,7 +123,8 @@ func TestEachChangeByPsql(t *testing.T) {
 		if (e.scope != 0) != changesScope || e.scope != 0 && e.scope <= before {
 			t.Errorf("%d, %s: the photo's own scope is at %d", i, c.what, e.scope)
 		}
-		if found, err := a.findOutcome(t.Context(), &would, before); err != nil || found.none || found.version != e.version ||
+		found, err := a.findOutcome(t.Context(), &would, before)
+		if err != nil || found.none || found.version != e.version ||
 			found.after != before {
 			t.Errorf("%d, %s: looked up after it was done: %+v, %v; want version %d", i, c.what, found, err, e.version)
 		}
