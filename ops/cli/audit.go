@@ -218,7 +218,8 @@ func (c *auditCommand) withPool(ctx context.Context, url string, f func(*pgxpool
 
 func (c *auditCommand) run(s *session, edges []string, pool *pgxpool.Pool, nc *nats.Conn, faults []audit.Fault) error {
 	report, err := audit.Run(s.ctx, audit.Config{
-		Edges: edges, Metrics: c.Metrics, OneMachine: len(c.Edge) == 0, Pool: pool, NATS: nc, Seed: c.Seed,
+		Edges: edges, Metrics: c.Metrics, OneMachine: len(c.Edge) == 0, Failovers: len(c.Edge) > 0,
+		Pool: pool, NATS: nc, Seed: c.Seed,
 		Owners: c.Owners, Writers: c.Writers, Observers: c.Observers, Rate: c.Rate, ViewRate: c.ViewRate,
 		BusShare: c.BusShare, Actions: c.ActionsOnly, People: c.People, SignIns: c.SignIns, Memcached: c.Memcached,
 		Writes: c.Writes, Observations: c.Observations,

@@ -59,8 +59,11 @@ type Config struct {
 
 	Bound  time.Duration // within which a change must show while no fault is in effect; 0: QuietBound
 	Faults []Fault
-	// How long the outcome of a write is asked for, first by repeating it, then in the database. Without one the audit
-	// ends. 0: a minute.
+	// PostgreSQL may get another primary meanwhile, which announces that everything may have changed. Without Failovers
+	// a page that names the version of such an announcement is a violation.
+	Failovers bool
+	// How long the outcome of a write is asked for: by repeating it, at most half of the time, then in the database.
+	// Without one the audit ends. 0: a minute.
 	OutcomeTimeout time.Duration
 	// Pause between two faults, at most; it is at least half of it. Every other pause is longer by FaultBound. 0: 5 s.
 	FaultEvery time.Duration
@@ -123,6 +126,8 @@ type audit struct {
 	checker    *checker
 	people     *people
 
+	announcements int64 // if failovers were expected
+
 	lookTimeout time.Duration // see there; 0: that
 }
 
@@ -169,7 +174,6 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	}
 	a.checker = &checker{
 		photos: a.world.photos, quiet: cfg.Bound, faults: a.faults, violation: a.tally.violated, stale: a.tally.late,
-		announced: a.newEpochs().has,
 	}
 	err = a.people.signUpAll(ctx, cfg.People)
 	if err == nil {
@@ -185,7 +189,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	r.People = a.people.sum(r.People)
 	after, problem := a.readMetrics(context.WithoutCancel(ctx))
 	r.Notice = noticeBetween(before, after, cfg.OneMachine, problem)
-	r.Started, r.QuietBound = a.start, cfg.Bound
+	r.Started, r.QuietBound, r.Announcements = a.start, cfg.Bound, a.announcements
 	r.Seed, r.Edges, r.Owners, r.Photos = cfg.Seed, len(cfg.Edges), len(a.world.owners), len(a.world.photos)
 	r.Took, r.Faults = a.now()-began, a.faults.events()
 	return r, err
@@ -259,6 +263,12 @@ func (a *audit) run(ctx context.Context) error {
 	defer stop()
 	writes, views := pace(a.cfg.Rate), pace(a.cfg.ViewRate)
 	var checkers, others sync.WaitGroup
+	if a.cfg.Failovers {
+		announced := a.newEpochs()
+		a.checker.announced = func(version int64) bool { return announced.has(ctx, version) }
+		others.Go(func() { announced.run(ctx) })
+		defer func() { a.announcements = announced.announcements() }()
+	}
 	for range 2 {
 		checkers.Go(func() {
 			for o := range a.queue {

@@ -60,7 +60,7 @@ const attemptTimeout = time.Second
 
 // writeByBus makes a change by an action, as an edge does for a visitor. The reply names the versions that it raised.
 func (a *audit) writeByBus(ctx context.Context, c *change) (outcome, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.untilOutcome())
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.untilAnswer())
 	defer cancel()
 	for {
 		done, err := a.act(ctx, c)

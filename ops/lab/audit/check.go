@@ -76,8 +76,9 @@ type checker struct {
 	faults    *faultLog
 	quiet     time.Duration // the bound while no fault is in effect
 	violation func(Violation)
-	stale     func(age time.Duration)  // called with the age of what an answer showed after it was overtaken
-	announced func(version int64) bool // everything was announced to have changed at this version
+	stale     func(age time.Duration) // called with the age of what an answer showed after it was overtaken
+	// Everything was announced to have changed at this version; nil: nobody should. It may wait for the database.
+	announced func(version int64) bool
 }
 
 // check finds what is wrong with an answer. It first waits for the outcomes of writes that began before the answer

@@ -3,8 +3,11 @@ package audit
 import (
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // TestEpochs: what was announced once is known from then on, also when more was.
@@ -19,10 +22,10 @@ func TestEpochs(t *testing.T) {
 		return version
 	}
 	first := announce()
-	if !e.has(first) || e.has(first+1) {
+	if !e.has(t.Context(), first) || e.has(t.Context(), first+1) {
 		t.Error("the first one is not known, or the version after it is")
 	}
-	if second := announce(); !e.has(second) || !e.has(first) {
+	if second := announce(); !e.has(t.Context(), second) || !e.has(t.Context(), first) {
 		t.Error("the second one is not known, or the first one no more")
 	}
 }
@@ -37,8 +40,74 @@ func TestEpochIsReadAgain(t *testing.T) {
 			answers = answers[1:]
 			return 7, err
 		}}
-		if !e.has(7) || !e.has(7) || len(answers) > 0 {
+		if !e.has(t.Context(), 7) || !e.has(t.Context(), 7) || len(answers) > 0 {
 			t.Error("it was not read again, or once more than needed")
 		}
 	})
+}
+
+// TestEpochsBetween: one is known that another one followed before a page was checked that names it.
+func TestEpochsBetween(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var now atomic.Int64
+		now.Store(6)
+		e := &epochs{all: map[int64]bool{}, last: func(context.Context) (int64, error) { return now.Load(), nil }}
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { e.run(ctx) })
+		for ; now.Load() < 8; now.Add(1) {
+			synctest.Wait()
+			time.Sleep(epochEvery)
+			synctest.Wait()
+		}
+		stop()
+		running.Wait()
+		if !e.has(ctx, 6) || !e.has(ctx, 7) || !e.has(ctx, 8) || e.announcements() != 2 {
+			t.Errorf("known are %v, announcements %d", e.all, e.announcements())
+		}
+	})
+}
+
+// TestEpochsAfterTheEnd: when the audit has ended and the database is gone, it is asked once more for all answers.
+func TestEpochsAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	e := &epochs{all: map[int64]bool{}, last: func(ctx context.Context) (int64, error) {
+		asked++
+		return 0, errors.Join(errors.New("it is gone"), ctx.Err())
+	}}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	for version := range int64(100) {
+		if e.has(ctx, version) {
+			t.Error("a version is known")
+		}
+	}
+	if asked != 1 {
+		t.Errorf("asked %d times", asked)
+	}
+}
+
+// Where no failover is expected, nobody announces that everything has changed.
+func TestAnnouncementIsUnexpected(t *testing.T) {
+	t.Parallel()
+	s := newHistory(t)
+	s.checker.announced = nil
+	s.expect("label", s.answer(feedPage, 10*second, 1000, "9.0 8.0 7.0"))
+}
+
+// Writers do not wait while the database is asked what it has announced.
+func TestWritersGoOnWhileAnnouncementsAreRead(t *testing.T) {
+	t.Parallel()
+	s := newHistory(t)
+	s.checker.announced = func(int64) bool {
+		if !s.owner.mu.TryLock() {
+			t.Error("the owner is locked")
+			return true
+		}
+		s.owner.mu.Unlock()
+		return true
+	}
+	s.expect("", s.answer(feedPage, 10*second, 1000, "9.0 8.0 7.0"))
 }

@@ -35,15 +35,18 @@ func (c *checker) checkLabel(o *observation) {
 // compare compares what is shown of one user with the state at a named version.
 func (c *checker) compare(o *observation, n named) {
 	n.owner.mu.Lock()
-	defer n.owner.mu.Unlock()
-	if n.version < n.owner.known {
-		return
-	}
-	if !n.owner.wrote(n.version) && !c.announced(n.version) {
+	wrote := n.owner.wrote(n.version)
+	n.owner.mu.Unlock() // writers need it, and the database, which is asked what was announced, may be gone
+	if !wrote && (c.announced == nil || !c.announced(n.version)) {
 		c.report(
 			o, "label", nil, "no write raised user.%s to %d: the version is wrong, or others write to it",
 			n.owner.name, n.version,
 		)
+		return
+	}
+	n.owner.mu.Lock()
+	defer n.owner.mu.Unlock()
+	if n.version < n.owner.known {
 		return
 	}
 	for _, p := range n.owner.photos {

@@ -63,10 +63,8 @@ func (a *audit) writeByPsql(ctx context.Context, c *change) (outcome, error) {
 
 // findOutcome finds out whether a change whose answer was lost was made. It waits for a transaction that may still be
 // making it, by locking the row of the photo and that of its owner. Of the version that the change raised it then knows
-// only that it is above the one before.
-func (a *audit) findOutcome(c *change, before int64) (outcome, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), a.untilOutcome())
-	defer cancel()
+// only that it is above the one before. It gives up when ctx ends.
+func (a *audit) findOutcome(ctx context.Context, c *change, before int64) (outcome, error) {
 	for {
 		done, err := a.readOutcome(ctx, c, before)
 		if err == nil {

@@ -98,6 +98,9 @@ type Report struct {
 	Own          int64            `json:"own"`           // page views with the cookie of a write
 	OwnStale     int64            `json:"own_stale"`     // of these, answered with a stale copy
 
+	// How often everything was announced to have changed, as after a failover, if failovers were expected.
+	Announcements int64 `json:"announcements"`
+
 	Violations int64            `json:"violations"`
 	Rules      map[string]int64 `json:"violations_by_rule"`
 	First      []Violation      `json:"first_violations"` // the first of each rule, and the first 20
@@ -206,6 +209,9 @@ func (r *Report) Write(w io.Writer) error {
 	}
 	if len(faults) > 0 {
 		line("faults", "%s", list(faults))
+	}
+	if r.Announcements > 0 {
+		line("announcements", "%d that everything may have changed, as after a failover", r.Announcements)
 	}
 	if r.Violations == 0 {
 		line("violations", "0")

@@ -123,11 +123,13 @@ func (a *audit) write(ctx context.Context, d decision) (*event, error) {
 	if c.bus && c.action() != "" {
 		via, do = Bus, a.writeByBus
 	}
+	until, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.untilOutcome())
+	defer cancel()
 	done, err := do(ctx, &c)
 	unanswered := err != nil
 	if unanswered {
 		a.log.Debug("a write got no answer", "what", c.what, "photo", p.id, "via", string(via), "err", err)
-		if done, err = a.findOutcome(&c, before); err != nil {
+		if done, err = a.findOutcome(until, &c, before); err != nil {
 			d.owner.settle(begun, nil)
 			return nil, err
 		}
@@ -152,7 +154,10 @@ func (a *audit) write(ctx context.Context, d decision) (*event, error) {
 	return e, nil
 }
 
-// outcomeTimeout is how long the outcome of a write is asked for, unless the configuration says it.
+// outcomeTimeout is how long a write and asking for its outcome take together, unless the configuration says it.
 const outcomeTimeout = time.Minute
 
 func (a *audit) untilOutcome() time.Duration { return cmp.Or(a.cfg.OutcomeTimeout, outcomeTimeout) }
+
+// untilAnswer is how long a write is repeated, so that as much time is left to look its outcome up.
+func (a *audit) untilAnswer() time.Duration { return a.untilOutcome() / 2 }

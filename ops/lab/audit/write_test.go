@@ -108,7 +108,7 @@ func TestEachChangeByPsql(t *testing.T) {
 		if would.what != c.what {
 			t.Fatalf("%d: planned is %s, want %s", i, would.what, c.what)
 		}
-		if found, err := a.findOutcome(&would, before); err != nil || !found.none {
+		if found, err := a.findOutcome(t.Context(), &would, before); err != nil || !found.none {
 			t.Errorf("%d, %s: looked up before it was done: %+v, %v", i, c.what, found, err)
 		}
 		e, err := a.write(t.Context(), d)
@@ -123,7 +123,8 @@ func TestEachChangeByPsql(t *testing.T) {
 		if (e.scope != 0) != changesScope || e.scope != 0 && e.scope <= before {
 			t.Errorf("%d, %s: the photo's own scope is at %d", i, c.what, e.scope)
 		}
-		if found, err := a.findOutcome(&would, before); err != nil || found.none || found.version != e.version ||
+		found, err := a.findOutcome(t.Context(), &would, before)
+		if err != nil || found.none || found.version != e.version ||
 			found.after != before {
 			t.Errorf("%d, %s: looked up after it was done: %+v, %v; want version %d", i, c.what, found, err, e.version)
 		}
@@ -192,7 +193,7 @@ func TestOutcomeOfAServerThatVanished(t *testing.T) {
 	a.cfg.Pool, a.lookTimeout = pool, time.Second
 	d := decision{owner: a.world.owners[0], photo: 1}
 	would := d.plan(d.owner.photos[1])
-	if found, err := a.findOutcome(&would, 0); err != nil || !found.none || dials.Load() < 2 {
+	if found, err := a.findOutcome(t.Context(), &would, 0); err != nil || !found.none || dials.Load() < 2 {
 		t.Errorf("%+v, %v after %d connections", found, err, dials.Load())
 	}
 }
@@ -207,8 +208,10 @@ func TestOutcomeIsGivenUp(t *testing.T) {
 	pool.Close()
 	synctest.Test(t, func(t *testing.T) {
 		for configured, want := range map[time.Duration]time.Duration{0: time.Minute, time.Hour: time.Hour} {
-			a, began := &audit{cfg: Config{Pool: pool, OutcomeTimeout: configured}}, time.Now()
-			if _, err := a.findOutcome(&change{photo: &photo{}}, 0); err == nil || time.Since(began) != want {
+			a := &audit{cfg: Config{Pool: pool, OutcomeTimeout: configured}, log: slog.New(slog.DiscardHandler)}
+			o, began := newOwner(0, 1, "ansel"), time.Now()
+			o.photos = []*photo{{owner: o, exists: true, now: state{public: true}}}
+			if _, err := a.write(t.Context(), decision{owner: o}); err == nil || time.Since(began) != want {
 				t.Errorf("%v: given up after %v: %v", configured, time.Since(began), err)
 			}
 		}

@@ -50,24 +50,19 @@ var (
 	primaryRuns = regexp.MustCompile(`killr-postgres\.service +active .* primary, running`)
 	inStep      = regexp.MustCompile(`killr-postgres\.service +active .* replica with all acknowledged changes, ` +
 		`(streaming|running), `)
-	follows = regexp.MustCompile(`killr-postgres\.service +active .* replica, (streaming|running), 0 MB behind`)
 )
 
 // databaseWhole says what is missing of PostgreSQL, from what killr status prints: voters, the primary, or replicas
-// that have all acknowledged changes. Asynchronous ones follow as soon as they can.
-func databaseWhole(status string, voters, servers int, asynchronous bool) error {
+// that have all acknowledged changes.
+func databaseWhole(status string, voters, servers int) error {
 	count := func(what *regexp.Regexp) int { return len(what.FindAllString(status, -1)) }
-	replica := inStep
-	if asynchronous {
-		replica = follows
-	}
 	switch {
 	case count(voterRuns) != voters:
 		return fmt.Errorf("%d of %d voters of etcd run", count(voterRuns), voters)
 	case count(primaryRuns) != 1:
 		return errors.New("PostgreSQL has no primary")
-	case count(replica) != servers-1:
-		return fmt.Errorf("%d of %d replicas of PostgreSQL are in step", count(replica), servers-1)
+	case count(inStep) != servers-1:
+		return fmt.Errorf("%d of %d replicas of PostgreSQL are in step", count(inStep), servers-1)
 	}
 	return nil
 }

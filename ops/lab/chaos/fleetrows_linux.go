@@ -18,9 +18,6 @@ var threeMachines = Setup{Machines: 3}
 // away is how long a machine is away: longer than another one takes to become the primary of PostgreSQL in its place.
 const away = 40 * time.Second
 
-// asynchronous says of a setup what withoutWaiting does.
-func asynchronous(s *Setup) { s.Asynchronous = true }
-
 // aloneIn is a control: a role is on the first machine alone.
 func aloneIn(role wire.Role) Control {
 	return Control{Off: "the role " + string(role) + " on other machines", Setup: func(s *Setup) { s.Alone = role }}
@@ -41,11 +38,6 @@ func browsers(t Target) []Load {
 // withoutHoming leaves connections where they went when their nats-server restarted.
 var withoutHoming = []mutant.Edit{mutant.Replace(
 	"ops/stack/bus.go", "		b.homing.Go(func() { home.keep(ctx, b.Conn, apart) })\n", "		_ = ctx\n",
-)}
-
-// withoutWaiting has no commit wait for a replica.
-var withoutWaiting = []mutant.Edit{mutant.Replace(
-	"ops/deploy/database.go", `"synchronous_mode": true`, `"synchronous_mode": false`,
 )}
 
 // failover is how long no write may be acknowledged after a machine is lost. For 20 s PostgreSQL's primary may be alive
@@ -74,14 +66,6 @@ func fleetRows() []Row {
 			Loads:   browsers(Target{Bad: .005, P99: 3 * time.Second}),
 			Fault:   Fault{Every: 10 * time.Second, Hold: away, Turns: 3, Inject: cutOff},
 			Control: aloneIn(roleDatabase),
-		},
-		{
-			Name: "a machine with PostgreSQL dies while the other one is 200 ms away", Visitor: "as in the first row",
-			Why:   "what the replica has not got yet, nobody was told of",
-			Setup: threeMachines, Loads: browsers(Target{P99: 3 * time.Second}), Writes: true, Ready: time.Minute,
-			Pause:   failover,
-			Fault:   Fault{Every: 10 * time.Second, Hold: away, Turns: 2, Inject: dieAhead},
-			Control: Control{Off: "waiting for a replica", Edits: withoutWaiting, Setup: asynchronous},
 		},
 		{
 			Name:    "each machine is 50 ms away and loses 5% for 30 s in turn",
@@ -126,25 +110,6 @@ func die(ctx context.Context, s *scene, n int, hold time.Duration) error {
 	}
 	sleep.For(ctx, hold)
 	return m.Boot(ctx)
-}
-
-// ahead is how long the other PostgreSQL is slow before dieAhead.
-const ahead = 3 * time.Second
-
-// dieAhead is die of the n-th machine with PostgreSQL while the other one, if it is the replica, is behind.
-func dieAhead(ctx context.Context, s *scene, n int, hold time.Duration) error {
-	replica := s.machine(1 - n)
-	if err := replica.Slow(ctx, fleet.Slowness{Delay: 200 * time.Millisecond}); err != nil {
-		return err
-	}
-	sleep.For(ctx, ahead)
-	err := s.machine(n).Kill(ctx)
-	err = errors.Join(err, replica.Slow(ctx, fleet.Slowness{})) // what is on its way is lost
-	if err != nil {
-		return err
-	}
-	sleep.For(ctx, hold)
-	return s.machine(n).Boot(ctx)
 }
 
 // cutOff pulls a machine's cable for a while.

@@ -214,7 +214,7 @@ func (f *fleetSite) missing(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return databaseWhole(status, len(f.hosts[roleVoter]), len(f.hosts[roleDatabase]), f.setup.Asynchronous)
+	return databaseWhole(status, len(f.hosts[roleVoter]), len(f.hosts[roleDatabase]))
 }
 
 func (f *fleetSite) edgesAnswer(ctx context.Context) error {

@@ -46,8 +46,9 @@ func (cfg *Config) visitAndWrite(ctx context.Context, row Row, on *scene, out *O
 		})
 	}
 	t := &turns{row: row, on: on, start: start, least: cfg.Duration, finish: stop, had: map[int]bool{}}
-	err := cfg.audit(loaded, on, audit.Config{Rate: fleetWritesRate, ViewRate: fleetViewRate, Faults: t.faults(),
-		FaultEvery: row.Fault.Every, OnAnswer: t.writes.note, OutcomeTimeout: readyLimit}, out)
+	err := cfg.audit(loaded, on, audit.Config{Failovers: true, Rate: fleetWritesRate, ViewRate: fleetViewRate,
+		Faults: t.faults(), FaultEvery: row.Fault.Every, OnAnswer: t.writes.note,
+		OutcomeTimeout: readyLimit}, out)
 	stop()
 	err = errors.Join(err, loads.Wait())
 	for i, l := range row.Loads {

@@ -41,7 +41,6 @@ type Row struct {
 type Setup struct {
 	Machines                     int       // of a fleet, on which all is but pictures; 0: none
 	Alone                        wire.Role // a role that the first of them has alone; "": none
-	Asynchronous                 bool      // commits wait for no replica; it says what Edits do
 	Renderers, Edges, Cachefills int
 	NoNear                       bool                       // edges without an in-process cache
 	NoMemcached                  bool                       // and no cachefill
