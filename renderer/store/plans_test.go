@@ -496,6 +496,7 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 			_, err := s.RestoreShare(ctx, "reshare", 1, 1<<40, time.Hour, 10)
 			return absent(err)
 		}},
+		"EndedShare":   {func() error { _, err := s.EndedShare(ctx, 1, 1<<40, time.Hour); return err }},
 		"ForgetShares": {func() error { return s.ForgetShares(ctx, time.Hour) }},
 		"OwnShares": {
 			func() error { _, err := s.OwnShares(ctx, 1, 0, 0, 0); return err },
