@@ -105,8 +105,8 @@ func restoreShare(ctx context.Context, d *actionRun, a attempt) (*outcome, error
 	})
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return nil, wrong(formField, "The link cannot be brought back now: perhaps it has ended, or what it shows is in your "+
-			"bin, or was hidden or shown since")
+		return nil, wrong(formField, "The link cannot be brought back now: perhaps it has ended, or what it shows "+
+			"is in your bin, or was hidden or shown since")
 	case errors.Is(err, store.ErrTooMany):
 		return nil, wrong(formField, "You have %d links. Revoke some of them", wire.MaxShares)
 	case err != nil:

@@ -159,7 +159,8 @@ const edgeTime = 30 * time.Second
 // defaultEdge is where the first edge of `up` listens, unless it is told otherwise.
 const defaultEdge = "http://127.0.0.1:8080"
 
-// edge is the address that was given, or the first one that `up` announced in a data directory, if it is on this machine.
+// edge is the address that was given, or the first one that `up` announced in a data directory, which has to be on this
+// machine.
 func (f tokenFlags) edge(data string) (string, error) {
 	if f.Edge == "" {
 		edges, err := announcedEdges(data)
@@ -167,7 +168,7 @@ func (f tokenFlags) edge(data string) (string, error) {
 			return defaultEdge, err
 		}
 		if u, err := url.Parse(edges[0]); err != nil || !isLoopback(u.Hostname()) { // the directory may be a stranger's
-			return "", usage(fmt.Errorf("the edge that %s names, %s, is on another machine: say --edge %[2]s if you trust it",
+			return "", usage(fmt.Errorf("the edge that %s names is %s, on another machine: say --edge %[2]s to use it",
 				filepath.Join(data, stack.EnvFile), edges[0]))
 		}
 		return edges[0], nil

@@ -76,7 +76,8 @@ func TestRestoreShareOfHidden(t *testing.T) {
 			if err := <-restored; !errors.Is(err, c.want) {
 				t.Errorf("%v, want %v", err, c.want)
 			}
-			if c.want != nil && one[int](t, pool, "SELECT (SELECT count(*) FROM shares)::integer + (SELECT count(*) FROM ended_shares)::integer") != 0 {
+			if c.want != nil && one[int](t, pool, `SELECT (SELECT count(*) FROM shares)::integer
+					+ (SELECT count(*) FROM ended_shares)::integer`) != 0 {
 				t.Error("the link is kept")
 			}
 		})

@@ -39,8 +39,8 @@ func (s *Store) EndShare(ctx context.Context, key string, user, id int64) ([]Cha
 
 // RestoreShare brings back a link of a user's own that was revoked less than age ago, as it was. Of those that make
 // nothing unlisted a user may have most. It returns the current version of the user. Errors: [ErrNotFound], also if
-// it has expired, or what it leads to is gone, in the bin, unlisted by another link, or, of a link that made it unlisted,
-// hidden or shown since; [ErrTooMany], [ErrConflict].
+// it has expired, or what it leads to is gone, in the bin, unlisted by another link, or, of a link that made it
+// unlisted, hidden or shown since; [ErrTooMany], [ErrConflict].
 func (s *Store) RestoreShare(
 	ctx context.Context, key string, user, id int64, age time.Duration, most int,
 ) ([]Change, error) {

@@ -49,8 +49,9 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- Brings back a link of a user's own that was revoked less than its_age ago. "not found": there is none, it has expired,
--- or what it leads to is gone, in the bin, or unlisted by another link; "too many": they have as many links as they may.
+-- Brings back a link of a user's own that was revoked less than its_age ago. "not found": there is none, it has
+-- expired, or what it leads to is gone, in the bin, or unlisted by another link; "too many": they have as many links
+-- as they may.
 CREATE FUNCTION restore_share(key text, request bytea, its_user bigint, its_id bigint, its_age interval, most integer)
     RETURNS action_outcome LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
