@@ -205,7 +205,8 @@ func TestShareLinks(t *testing.T) {
 		t.Errorf("another link to the same photo: %v", err)
 	}
 	_, offered := ansel.list(page.PrivateShares, "notice", wire.NoticeUnshared, "undo", photoID)
-	if !bytes.Contains(offered.Body, []byte(`name="back" value="`+photoID+`"`)) {
+	if !bytes.Contains(offered.Body, []byte(`name="back" value="`+photoID+`"`)) ||
+		!bytes.Contains(offered.Body, []byte("is revoked")) {
 		t.Error("there is nothing to take the revocation back")
 	}
 	if _, calm := ansel.list(page.PrivateShares, "undo", photoID); bytes.Contains(calm.Body, []byte(`name="back"`)) {
@@ -223,6 +224,10 @@ func TestShareLinks(t *testing.T) {
 	}
 	if shown, err := g.see(wire.ShareRequest{}); err != nil || !bytes.Contains(shown.Body, []byte("Moonrise 50")) {
 		t.Errorf("a link that is back: %v", err)
+	}
+	_, late := ansel.list(page.PrivateShares, "notice", wire.NoticeUnshared, "undo", photoID)
+	if bytes.Contains(late.Body, []byte(`name="back"`)) || bytes.Contains(late.Body, []byte("is revoked")) {
+		t.Error("a link that is back is called revoked")
 	}
 	if reply := st.get(t, page.Photo(50)); reply.Status != http.StatusNotFound {
 		t.Errorf("a private photo that is shared: %d", reply.Status)

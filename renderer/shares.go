@@ -105,7 +105,8 @@ func restoreShare(ctx context.Context, d *actionRun, a attempt) (*outcome, error
 	})
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return nil, wrong(formField, "The link cannot be brought back any more. Make a new one")
+		return nil, wrong(formField, "The link cannot be brought back now: perhaps it has ended, or what it shows "+
+			"is in your bin, or was hidden or shown since")
 	case errors.Is(err, store.ErrTooMany):
 		return nil, wrong(formField, "You have %d links. Revoke some of them", wire.MaxShares)
 	case err != nil:
@@ -130,7 +131,17 @@ func (d *actionRun) addSharesTo(ctx context.Context, p *templates.PrivatePage, v
 	}
 	f := form(p.Form.Values)
 	if id := f.place("undo"); id != 0 && notice == wire.NoticeUnshared {
-		p.Undo, p.UndoBy = []int64{id}, "back"
+		ended, err := fromRows(ctx, d, func(ctx context.Context) (bool, error) {
+			return d.store.EndedShare(ctx, v.user, id, undoShare)
+		})
+		if err != nil {
+			return err
+		}
+		if ended {
+			p.Undo, p.UndoBy = []int64{id}, "back"
+		} else { // an address of before: the link may be back
+			p.Form.Notice = ""
+		}
 	}
 	err := d.addSharedTo(ctx, p, v)
 	if errors.Is(err, store.ErrNotFound) { // it was deleted meanwhile

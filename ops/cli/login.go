@@ -22,12 +22,13 @@ import (
 
 	"golang.org/x/term"
 
+	"flickrkillr/ops/stack"
 	"flickrkillr/schema/page"
 )
 
 // tokenFlags say where an edge is, and where its token is kept.
 type tokenFlags struct {
-	Edge     string `placeholder:"URL" help:"Address of an edge (default: the first of the running 'up', or else http://127.0.0.1:8080)."`
+	Edge     string `placeholder:"URL" help:"Address of an edge (default: the first of the last 'up' here, or else http://127.0.0.1:8080)."`
 	Config   string `placeholder:"DIR" help:"Folder in which tokens are kept, one file an edge, which only you may read (default: flickrkillr in your configuration folder)."`
 	Insecure bool   `env:"-" help:"Send a password or a token over http to another machine. Whoever is on the way can read it."`
 }
@@ -158,12 +159,17 @@ const edgeTime = 30 * time.Second
 // defaultEdge is where the first edge of `up` listens, unless it is told otherwise.
 const defaultEdge = "http://127.0.0.1:8080"
 
-// edge is the address that was given, or the first one that `up` announced in a data directory.
+// edge is the address that was given, or the first one that `up` announced in a data directory, which has to be on this
+// machine.
 func (f tokenFlags) edge(data string) (string, error) {
 	if f.Edge == "" {
 		edges, err := announcedEdges(data)
 		if err != nil || len(edges) == 0 {
 			return defaultEdge, err
+		}
+		if u, err := url.Parse(edges[0]); err != nil || !isLoopback(u.Hostname()) { // the directory may be a stranger's
+			return "", usage(fmt.Errorf("the edge that %s names is %s, on another machine: say --edge %[2]s to use it",
+				filepath.Join(data, stack.EnvFile), edges[0]))
 		}
 		return edges[0], nil
 	}

@@ -3,12 +3,14 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"flickrkillr/ops/stack"
 )
 
-// TestEdgeOfTokens: without --edge people sign in at the first edge that `up` announced in the data directory.
+// TestEdgeOfTokens: without --edge people sign in at the first edge that `up` announced in the data directory,
+// unless that is on another machine.
 func TestEdgeOfTokens(t *testing.T) {
 	t.Parallel()
 	data, fresh := t.TempDir(), t.TempDir()
@@ -26,5 +28,14 @@ func TestEdgeOfTokens(t *testing.T) {
 		if err != nil || edge.url != c.want {
 			t.Errorf("--edge %q: %+v, %v, want %s", c.flag, edge, err, c.want)
 		}
+	}
+	foreign := t.TempDir()
+	env = "export KILLR_EDGE='https://photos.example'\n"
+	if err := os.WriteFile(filepath.Join(foreign, stack.EnvFile), []byte(env), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	edge, err := tokenFlags{Config: t.TempDir()}.open(&session{data: foreign})
+	if err == nil || !strings.Contains(err.Error(), "--edge https://photos.example") {
+		t.Errorf("a directory that names another machine: %+v, %v", edge, err)
 	}
 }

@@ -74,13 +74,14 @@ func (b *Bucket) Write(ctx context.Context, u Upload, offset int64, data []byte)
 	})
 	length, err := b.length(ctx, u)
 	stored := storing.Wait()
+	remove := func() error { return b.remove(context.WithoutCancel(ctx), u.piece(offset)) } // the time may be over
 	switch {
 	case err == nil && !fits(length, offset, len(data)):
-		err = errors.Join(ErrBadPiece, b.remove(ctx, u.piece(offset)))
+		err = errors.Join(ErrBadPiece, remove())
 	case err == nil:
 		err = stored
 	case errors.Is(err, fs.ErrNotExist): // Staged finds what this leaves
-		err = errors.Join(err, b.remove(ctx, u.piece(offset)))
+		err = errors.Join(err, remove())
 	}
 	if err != nil {
 		return fmt.Errorf("pictures: upload %s: %w", u.ID, err)

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"strconv"
 	"testing"
 	"time"
 
@@ -18,7 +19,7 @@ func TestRestoreShare(t *testing.T) {
 	for name, link := range map[string]store.NewShare{
 		"photo":  {Photo: 4, Name: "mother", Password: "$argon2id$x", Days: 7},
 		"album":  {Album: 1, Adds: true},
-		"binned": {Photo: 2}, "old": {Photo: 4}, "unlisted": {Photo: 3},
+		"binned": {Photo: 2}, "old": {Photo: 4}, "expired": {Photo: 4, Days: 1}, "unlisted": {Photo: 3},
 	} {
 		if err := share(t, s, name, 1, link); err != nil {
 			t.Fatal(err)
@@ -38,7 +39,9 @@ func TestRestoreShare(t *testing.T) {
 		}
 	}
 	exec(t, pool, "UPDATE ended_shares SET ended_at = now() - interval '61 min' WHERE link->>'photo_id' = '4' "+
-		"AND link->>'name' = ''",
+		"AND link->>'name' = '' AND link->>'expires_at' IS NULL",
+		"UPDATE ended_shares SET link = jsonb_set(link, '{expires_at}', to_jsonb(now())) WHERE id = "+
+			strconv.FormatInt(ids["expired"], 10),
 		"UPDATE photos SET private = true, private_before = private, binned_at = now() WHERE id = 2")
 	if err := share(t, s, "another", 1, store.NewShare{Photo: 3}); err != nil {
 		t.Fatal(err)
@@ -48,6 +51,14 @@ func TestRestoreShare(t *testing.T) {
 		_, err := s.RestoreShare(ctx, "back-"+key, user, ids[name], time.Hour, most)
 		return err
 	}
+	kept := func(name string, user int64, want bool) {
+		if is, err := s.EndedShare(ctx, user, ids[name], time.Hour); is != want || err != nil {
+			t.Errorf("user %d has the revoked link %s: %v, %v", user, name, is, err)
+		}
+	}
+	kept("photo", 1, true)
+	kept("photo", 2, false)
+	kept("old", 1, false)
 	for _, c := range []struct {
 		key, name string
 		user      int64
@@ -56,6 +67,7 @@ func TestRestoreShare(t *testing.T) {
 	}{
 		{"theft", "photo", 2, 10, store.ErrNotFound},
 		{"binned", "binned", 1, 10, store.ErrNotFound},
+		{"expired", "expired", 1, 10, store.ErrNotFound},
 		{"old", "old", 1, 10, store.ErrNotFound},
 		{"unlisted-by-another", "unlisted", 1, 10, store.ErrNotFound},
 		{"photo", "photo", 1, 10, nil},
@@ -69,6 +81,7 @@ func TestRestoreShare(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"photo", "album"} {
+		kept(name, 1, false)
 		if is := one[string](t, pool, row, ids[name]); is != was[name] {
 			t.Errorf("the link %s is back as\n%s\nand was\n%s", name, is, was[name])
 		}
@@ -76,7 +89,7 @@ func TestRestoreShare(t *testing.T) {
 	if err := s.ForgetShares(ctx, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	if n := one[int64](t, pool, "SELECT count(*) FROM ended_shares"); n != 2 {
-		t.Errorf("%d revoked links are kept, want the two of the last hour that are not back", n)
+	if n := one[int64](t, pool, "SELECT count(*) FROM ended_shares"); n != 3 {
+		t.Errorf("%d revoked links are kept, want the three of the last hour that are not back", n)
 	}
 }

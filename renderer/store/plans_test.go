@@ -75,7 +75,7 @@ func TestPlans(t *testing.T) {
 			UNION ALL
 			SELECT user_id, NULL, id, '', decode(repeat('00', 16), 'hex'), sha256(('album' || id)::bytea) FROM albums`,
 		"UPDATE shares SET adds = true WHERE album_id IS NOT NULL",
-		`INSERT INTO ended_shares SELECT -id, user_id, now(),
+		`INSERT INTO ended_shares SELECT -id, user_id, photo_id, album_id, now(),
 			to_jsonb(s) || jsonb_build_object('id', -id, 'hash', sha256(('ended' || id)::bytea)) FROM shares s`,
 		"INSERT INTO guest_photos SELECT id, user_id, id, '' FROM photos",
 		"VACUUM ANALYZE")
@@ -496,6 +496,7 @@ func everyMethod(ctx context.Context, s *store.Store, newestOf1 int64) map[strin
 			_, err := s.RestoreShare(ctx, "reshare", 1, 1<<40, time.Hour, 10)
 			return absent(err)
 		}},
+		"EndedShare":   {func() error { _, err := s.EndedShare(ctx, 1, 1<<40, time.Hour); return err }},
 		"ForgetShares": {func() error { return s.ForgetShares(ctx, time.Hour) }},
 		"OwnShares": {
 			func() error { _, err := s.OwnShares(ctx, 1, 0, 0, 0); return err },

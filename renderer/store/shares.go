@@ -39,12 +39,22 @@ func (s *Store) EndShare(ctx context.Context, key string, user, id int64) ([]Cha
 
 // RestoreShare brings back a link of a user's own that was revoked less than age ago, as it was. Of those that make
 // nothing unlisted a user may have most. It returns the current version of the user. Errors: [ErrNotFound], also if
-// what the link leads to is gone, in the bin, or unlisted by another link; [ErrTooMany], [ErrConflict].
+// it has expired, or what it leads to is gone, in the bin, unlisted by another link, or, of a link that made it
+// unlisted, hidden or shown since; [ErrTooMany], [ErrConflict].
 func (s *Store) RestoreShare(
 	ctx context.Context, key string, user, id int64, age time.Duration, most int,
 ) ([]Change, error) {
 	return s.idempotent(ctx, key, "own.reshare", []any{user, id},
 		"SELECT outcome, scopes, versions, gone FROM restore_share($1, $2, $3, $4, $5, $6)", user, id, age, most)
+}
+
+// EndedShare says whether a link of a user's own was revoked less than age ago and is not back.
+func (s *Store) EndedShare(ctx context.Context, user, id int64, age time.Duration) (bool, error) {
+	return read(ctx, s, "look for a revoked link", func(rows pgx.Rows) (bool, error) {
+		return pgx.CollectExactlyOneRow(rows, pgx.RowTo[bool])
+	}, `
+		SELECT EXISTS (SELECT FROM ended_shares e
+			WHERE e.id = $2 AND e.user_id = $1 AND e.ended_at > clock_timestamp() - $3::interval)`, user, id, age)
 }
 
 // ForgetShares deletes what is known of links that were revoked longer than age ago.
