@@ -28,8 +28,8 @@ const (
 	// mostKept is how many messages are kept for Take. While there are so many, others go through nats.go, which
 	// bounds the bytes of messages that wait for a handler.
 	mostKept = 64
-	// untakenFor is how long the bytes of a message are kept for Take. Chunks are taken at once. One that is not, as its
-	// download was broken off, holds one of the places until then.
+	// untakenFor is how long the bytes of a message are kept for Take. Chunks are taken at once. One whose download was
+	// broken off holds one of the places until then.
 	untakenFor = 3 * time.Second
 	// dialTimeout is how long it may take to connect, as for other connections to the bus.
 	dialTimeout = 2 * time.Second
