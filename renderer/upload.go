@@ -176,7 +176,7 @@ func chunkParser(from *payload.Receiver) uploadRequest {
 			if err := d.staging.Write(ctx, pictures.Upload(u), offset, data); err != nil {
 				return nil, uploadError(err)
 			}
-			if _, ok := d.staging.(*pictures.Dir); ok { // the connections of a bucket may read data for longer
+			if !d.staging.KeepsData() {
 				done()
 			}
 			d.metrics.uploadBytes.Add(float64(size))

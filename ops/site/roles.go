@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -92,7 +93,13 @@ func (s *Site) rendererHere(name string) (*local, error) {
 		closeReplicas()
 		return nil, errors.Join(err, images.Close())
 	}
-	uploads, err := stack.JoinBusForFiles(s.cfg.Services.Login(wire.RoleRenderer), name, s.log)
+	join := stack.JoinBusForFiles
+	if images.KeepsData() { // no memory of a chunk is used again
+		join = func(to stack.Login, name string, log *slog.Logger) (*stack.Bus, error) {
+			return stack.JoinBus(to, name+" uploads", log)
+		}
+	}
+	uploads, err := join(s.cfg.Services.Login(wire.RoleRenderer), name, s.log)
 	if err != nil {
 		bus.Close()
 		pool.Close()

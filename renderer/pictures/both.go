@@ -157,6 +157,9 @@ func (b *Both) Discard(ctx context.Context, u Upload) error {
 	return errors.Join(b.first.Discard(ctx, u), b.second.Discard(ctx, u))
 }
 
+// KeepsData implements Staging.
+func (b *Both) KeepsData() bool { return b.first.KeepsData() || b.second.KeepsData() }
+
 // Staged implements Staging.
 func (b *Both) Staged(ctx context.Context) ([]Upload, error) {
 	all, err := b.first.Staged(ctx)

@@ -206,6 +206,9 @@ func (b *Bucket) Discard(ctx context.Context, u Upload) error {
 	return nil
 }
 
+// KeepsData implements Staging: connections of a request that was given up may read for longer.
+func (b *Bucket) KeepsData() bool { return true }
+
 // Staged implements Staging. It also lists what has only pieces left.
 func (b *Bucket) Staged(ctx context.Context) (all []Upload, err error) {
 	for folder := range b.list(ctx, moveLimit, stagingFolder+"/", &err) {

@@ -31,6 +31,8 @@ type Staging interface {
 	Assemble(ctx context.Context, u Upload, length int64) (Assembled, error)
 	Discard(ctx context.Context, u Upload) error
 	Staged(ctx context.Context) ([]Upload, error)
+	// KeepsData says whether data may still be read when Write has returned.
+	KeepsData() bool
 }
 
 // Assembled is a file all of whose pieces are there. The caller must close it; until then it does not change.

@@ -111,6 +111,9 @@ func (d *Dir) Discard(_ context.Context, u Upload) error {
 	return nil
 }
 
+// KeepsData implements Staging: what Write has written, the kernel has.
+func (d *Dir) KeepsData() bool { return false }
+
 // Staged implements Staging. It removes what a process that was killed has left of what it discarded.
 func (d *Dir) Staged(ctx context.Context) (all []Upload, err error) {
 	users, err := d.list(stagingFolder)
