@@ -40,8 +40,13 @@ func TestEpochIsReadAgain(t *testing.T) {
 			answers = answers[1:]
 			return 7, err
 		}}
-		if !e.has(t.Context(), 7) || !e.has(t.Context(), 7) || len(answers) > 0 {
-			t.Error("it was not read again, or once more than needed")
+		for range 2 {
+			if !e.has(t.Context(), 7) {
+				t.Error("it is not known")
+			}
+		}
+		if len(answers) > 0 {
+			t.Error("it was not read again")
 		}
 	})
 }
