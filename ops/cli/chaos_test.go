@@ -15,25 +15,26 @@ func TestChaosOfARunningSiteAsks(t *testing.T) {
 		"--postgres", "postgres://a:secret@" + all.addr + "/c",
 	}
 	for name, c := range map[string]struct {
-		args []string
-		says []string
+		args   []string
+		status int
+		says   []string
 	}{
-		"without --yes": {site, []string{
+		"without --yes": {site, 1, []string{
 			"--yes", "http://" + all.addr, "500 pages a second", "memcached is flushed", "the relay is held back",
 		}},
-		"another row": {append(site, "--yes", "--row", "PostgreSQL restarts"), []string{
+		"another row": {append(site, "--yes", "--row", "PostgreSQL restarts"), 1, []string{
 			"PostgreSQL restarts", "--edge",
 		}},
-		"a control":         {append(site, "--yes", "--control"), []string{"--control", "--edge"}},
-		"machines":          {append(site, "--yes", "--fleet"), []string{"--fleet", "--edge"}},
-		"no running site":   {[]string{"chaos", "--yes"}, []string{"--edge"}},
-		"nothing is known":  {append(site[:3:3], "--data", t.TempDir()), []string{"--memcached"}},
-		"no memcached said": {append(site[:5:5], "--data", t.TempDir()), []string{"--memcached"}},
+		"a control":         {append(site, "--yes", "--control"), 1, []string{"--control", "--edge"}},
+		"machines":          {append(site, "--yes", "--fleet"), 2, []string{"--fleet", "--edge"}},
+		"no running site":   {[]string{"chaos", "--yes"}, 2, []string{"--edge"}},
+		"nothing is known":  {append(site[:3:3], "--data", t.TempDir()), 1, []string{"--memcached"}},
+		"no memcached said": {append(site[:5:5], "--data", t.TempDir()), 1, []string{"--memcached"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			status, stdout, logs := killr(t.Context(), c.args...)
-			if status != 1 || stdout != "" || strings.Contains(logs, "secret") {
+			if status != c.status || stdout != "" || strings.Contains(logs, "secret") {
 				t.Errorf("status %d: %s%s", status, stdout, logs)
 			}
 			for _, want := range c.says {

@@ -68,7 +68,7 @@ func TestTLSFlags(t *testing.T) {
 	} {
 		for _, command := range []string{"edge", "up"} {
 			p := testenv.StartProcess(t, nil, append([]string{"--data", t.TempDir(), command}, args...)...)
-			if status := p.Wait(t); status != 1 || !strings.Contains(p.Stderr.String(), want) {
+			if status := p.Wait(t); status != 2 || !strings.Contains(p.Stderr.String(), want) {
 				t.Errorf("%s %q: status %d, %s", command, args, status, p.Stderr)
 			}
 		}
