@@ -9,9 +9,9 @@ import (
 	"flickrkillr/schema/wire"
 )
 
-// chunkMemory is memory for chunks that are read and sent, outside of the heap of the collector: there a byte that is
-// in use lets the process grow by three. It has as many chunks as were ever in use at once, no more than there are
-// workers. The zero value has none.
+// chunkMemory is memory for chunks that are read and sent. It is outside of the collector's heap, which grows by more
+// than what is in use. It has as many chunks as were ever in use at once, no more than there are workers. The zero value
+// has none.
 type chunkMemory struct {
 	mu     sync.Mutex
 	unused [][]byte

@@ -156,7 +156,7 @@ type edgeClient struct {
 // edgeTime bounds a request. A sign-in may wait for its turn.
 const edgeTime = 30 * time.Second
 
-// defaultEdge is where the first edge of `up` listens, unless it is told otherwise.
+// defaultEdge is the address of the first edge of `up` if its flags name no other one.
 const defaultEdge = "http://127.0.0.1:8080"
 
 // edge is the address that was given, or the first one that `up` announced in a data directory, which has to be on this
@@ -190,7 +190,7 @@ func (f tokenFlags) open(s *session) (*edgeClient, error) {
 			edge))
 	}
 	if u.Scheme == "http" && !isLoopback(u.Hostname()) && !f.Insecure {
-		return nil, usage(fmt.Errorf("%s is not encrypted, so whoever is on the way could read your password: "+
+		return nil, usage(fmt.Errorf("%s is not encrypted, so others on the network could read your password: "+
 			"use https, or say --insecure", u))
 	}
 	folder := f.Config

@@ -20,7 +20,7 @@ type roleFlags struct {
 func (s *session) runRole(role site.Role, f *roleFlags, flags string, config func() site.Config) (err error) {
 	if f.DebugAddr != "" {
 		if err := checkAddr("--debug-addr", f.DebugAddr); err != nil {
-			return err
+			return usage(err)
 		}
 	}
 	if err := f.find(s.data, flags, wire.Role(role)); err != nil {

@@ -16,18 +16,13 @@ type errUsage struct{ error }
 
 func (e errUsage) Unwrap() error { return e.error }
 
-// usage makes an error of the command line of one that may be nil.
-func usage(err error) error {
-	if err == nil {
-		return nil
-	}
-	return errUsage{err}
-}
+// usage makes an error of the command line of another one.
+func usage(err error) error { return errUsage{err} }
 
 // checkAddr refuses what is no address to listen on. flag is its name.
 func checkAddr(flag, addr string) error {
 	if _, _, err := net.SplitHostPort(addr); err != nil {
-		return usage(fmt.Errorf("%s %s is no address to listen on: give one such as 127.0.0.1:8080", flag, addr))
+		return fmt.Errorf("%s %s is no address to listen on: give one such as 127.0.0.1:8080", flag, addr)
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // TestCommitsWaitForNoted: PostgreSQL waits for the replicas that Patroni has noted, also when it has noted none and
-// there is none. It stops waiting only after it has noted so.
+// there is none. When the last replica is gone, Patroni notes that first, and then PostgreSQL stops waiting.
 func TestCommitsWaitForNoted(t *testing.T) {
 	t.Parallel()
 	script, err := serviceUnits.ReadFile("services/postgres.py")
@@ -53,7 +53,8 @@ for best, noted, waits, writes in ([], [], '', False), (['m3'], ['m3'], '', Fals
 // which a deployment may have removed by then.
 func TestPatroniStartsPostgresWithoutItsFile(t *testing.T) {
 	t.Parallel()
-	const ask = "    from multiprocessing import spawn\n    print(spawn.get_preparation_data('x').get('init_main_from_path'))\n"
+	const ask = "    from multiprocessing import spawn\n" +
+		"    print(spawn.get_preparation_data('x').get('init_main_from_path'))\n"
 	script := service(t, "postgres.py", "    main()\n", ask)
 	path := filepath.Join(t.TempDir(), "postgres.py")
 	if err := os.WriteFile(path, []byte(script), 0o600); err != nil {

@@ -74,7 +74,7 @@ func (s *Site) edgeHere(name string) (*local, error) {
 	if err != nil {
 		return nil, err
 	}
-	uploads, err := stack.JoinBusForFiles(s.cfg.Services.Login(wire.RoleEdge), name, s.log)
+	uploads, err := stack.JoinBusForFiles(s.cfg.Services.Login(wire.RoleEdge), name+" uploads", s.log)
 	if err != nil {
 		bus.Close()
 		return nil, err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -94,12 +93,10 @@ func (s *Site) rendererHere(name string) (*local, error) {
 		return nil, errors.Join(err, images.Close())
 	}
 	join := stack.JoinBusForFiles
-	if images.KeepsData() { // no memory of a chunk is used again
-		join = func(to stack.Login, name string, log *slog.Logger) (*stack.Bus, error) {
-			return stack.JoinBus(to, name+" uploads", log)
-		}
+	if images.KeepsData() { // so the memory of a chunk cannot be used again
+		join = stack.JoinBus
 	}
-	uploads, err := join(s.cfg.Services.Login(wire.RoleRenderer), name, s.log)
+	uploads, err := join(s.cfg.Services.Login(wire.RoleRenderer), name+" uploads", s.log)
 	if err != nil {
 		bus.Close()
 		pool.Close()

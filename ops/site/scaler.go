@@ -84,6 +84,7 @@ func (c *scaler) step(ctx context.Context) {
 	if err != nil { // without a bus there is no load
 		return
 	}
+	defer c.note()
 	c.noteProcessors(shot.At)
 	last := c.last
 	c.last = shot
@@ -91,7 +92,6 @@ func (c *scaler) step(ctx context.Context) {
 		return
 	}
 	load := pool.Between(last, shot)
-	defer c.note()
 	if requestsWait(load) {
 		c.waited = shot.At
 	}
@@ -121,7 +121,6 @@ func (c *scaler) noteProcessors(now time.Time) {
 		}
 		c.full = now
 	}
-	c.note()
 }
 
 // note shows how the number of renderers follows the load, and why it does not.

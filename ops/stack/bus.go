@@ -29,14 +29,15 @@ type Bus struct {
 
 // JoinBus connects the program called name to NATS. It does not wait for the connection, which is retried until
 // Close. Of several addresses the first is preferred: when its server is back, the connection returns to it within
-// 20 to 40 s. options override those of [Connect]. Errors: no address, or a seed or certificates that cannot be read.
-func JoinBus(to Login, name string, log *slog.Logger, options ...nats.Option) (*Bus, error) {
-	return joinBus(to, name, log, homeEvery, options...)
+// 20 to 40 s. Errors: no address, or a seed or certificates that cannot be read.
+func JoinBus(to Login, name string, log *slog.Logger) (*Bus, error) {
+	return joinBus(to, name, log, homeEvery)
 }
 
-// JoinBusForFiles is JoinBus for the connection by which the bytes of files go, see [payload.Receiver].
+// JoinBusForFiles is JoinBus for a connection by which the bytes of files go. They are read into memory that is used
+// again, see [payload.Receiver].
 func JoinBusForFiles(to Login, name string, log *slog.Logger) (*Bus, error) {
-	return JoinBus(to, name+" uploads", log, nats.SetCustomDialer(payload.NewReceiver()))
+	return joinBus(to, name, log, homeEvery, nats.SetCustomDialer(payload.NewReceiver()))
 }
 
 func joinBus(to Login, name string, log *slog.Logger, apart time.Duration, options ...nats.Option) (*Bus, error) {

@@ -94,9 +94,7 @@ func ConnectForFiles(t testing.TB, url string, role wire.Role) *nats.Conn {
 
 func connect(t testing.TB, to stack.Login) *nats.Conn {
 	t.Helper()
-	return join(t, to, func(to stack.Login, name string, log *slog.Logger) (*stack.Bus, error) {
-		return stack.JoinBus(to, name, log)
-	})
+	return join(t, to, stack.JoinBus)
 }
 
 func join(

@@ -5,19 +5,19 @@ import (
 	"weak"
 )
 
-// Buffer is memory for the bytes of a message.
-type Buffer [Most]byte
+// buffer is memory for the bytes of a message.
+type buffer [Most]byte
 
-// Buffers are buffers that are used again. Of those that nothing uses the collector takes what it finds, so that a
+// buffers are buffers that are used again. Of those that nothing uses the collector takes what it finds, so that a
 // process which has sent files keeps no memory for them. A [sync.Pool] has one more for each processor, and keeps them
 // longer. The zero value has none. The methods may be called at once.
-type Buffers struct {
+type buffers struct {
 	mu     sync.Mutex
-	unused []weak.Pointer[Buffer]
+	unused []weak.Pointer[buffer]
 }
 
 // Get returns a buffer. What is in it is not known.
-func (b *Buffers) Get() *Buffer {
+func (b *buffers) Get() *buffer {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for len(b.unused) > 0 {
@@ -27,11 +27,11 @@ func (b *Buffers) Get() *Buffer {
 			return buf
 		}
 	}
-	return new(Buffer)
+	return new(buffer)
 }
 
 // Put takes back a buffer, which the caller must not use any more.
-func (b *Buffers) Put(buf *Buffer) {
+func (b *buffers) Put(buf *buffer) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.unused = append(b.unused, weak.Make(buf))

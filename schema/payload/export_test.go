@@ -18,3 +18,6 @@ func (r *Receiver) Kept() int {
 
 // MostKept is mostKept.
 const MostKept = mostKept
+
+// Buffers is buffers.
+type Buffers = buffers

@@ -43,7 +43,7 @@ var ErrLate = errors.New("the bytes of a message were dropped: nobody took it in
 // to Take. The methods may be called at once; those of a nil Receiver take messages as nats.go has them.
 type Receiver struct {
 	prefix  []byte // of tickets; no sender knows it
-	buffers Buffers
+	buffers buffers
 
 	mu    sync.Mutex
 	last  uint64
@@ -53,7 +53,7 @@ type Receiver struct {
 
 // kept is a message that waits for Take.
 type kept struct {
-	buf  *Buffer
+	buf  *buffer
 	size int
 	drop *time.Timer
 }
@@ -96,7 +96,7 @@ func (r *Receiver) Take(m *nats.Msg) (data []byte, done func(), err error) {
 }
 
 // keep keeps the bytes of a message and returns the ticket for them.
-func (r *Receiver) keep(buf *Buffer, size int) (ticket []byte) {
+func (r *Receiver) keep(buf *buffer, size int) (ticket []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last++

@@ -41,8 +41,8 @@ func (e *epochs) run(ctx context.Context) {
 	}
 }
 
-// has reports whether a version is such a one. If it is not known, the last one is read, up to six times in 30 s. After
-// ctx has ended that is done once, for all. Locks that writers need are not to be held.
+// has reports whether a version is such a one. If it is not known, the last one is read, up to six times, which takes
+// at most a minute. After ctx has ended that is done once, for all. The caller holds no lock that writers need.
 func (e *epochs) has(ctx context.Context, version int64) bool {
 	for try := 0; try < epochTries && ctx.Err() == nil && !e.knows(version); try++ {
 		if e.read(ctx) {
