@@ -168,8 +168,8 @@ func (f tokenFlags) edge(data string) (string, error) {
 			return defaultEdge, err
 		}
 		if u, err := url.Parse(edges[0]); err != nil || !isLoopback(u.Hostname()) { // the directory may be a stranger's
-			return "", usage(fmt.Errorf("the edge that %s names is %s, on another machine: say --edge %[2]s to use it",
-				filepath.Join(data, stack.EnvFile), edges[0]))
+			return "", usage(fmt.Errorf("the edge that %s names is %s, perhaps on another machine: say --edge %[2]s "+
+				"to use it", filepath.Join(data, stack.EnvFile), edges[0]))
 		}
 		return edges[0], nil
 	}

@@ -94,7 +94,7 @@ func TestEpochsAfterTheEnd(t *testing.T) {
 	}
 }
 
-// Where no failover is expected, nobody announces that everything has changed.
+// TestAnnouncementIsUnexpected: where no failover is expected, nobody announces that everything has changed.
 func TestAnnouncementIsUnexpected(t *testing.T) {
 	t.Parallel()
 	s := newHistory(t)
@@ -102,7 +102,7 @@ func TestAnnouncementIsUnexpected(t *testing.T) {
 	s.expect("label", s.answer(feedPage, 10*second, 1000, "9.0 8.0 7.0"))
 }
 
-// Writers do not wait while the database is asked what it has announced.
+// TestWritersGoOnWhileAnnouncementsAreRead: writers do not wait while the database is asked what it has announced.
 func TestWritersGoOnWhileAnnouncementsAreRead(t *testing.T) {
 	t.Parallel()
 	s := newHistory(t)
