@@ -10,8 +10,8 @@ import (
 )
 
 // chunkMemory is memory for chunks that are read and sent. It is outside of the collector's heap, which grows by more
-// than what is in use. It has as many chunks as were ever in use at once, no more than there are workers. The zero value
-// has none.
+// than what is in use. It has as many chunks as were ever in use at once, no more than there are workers. The zero
+// value has none.
 type chunkMemory struct {
 	mu     sync.Mutex
 	unused [][]byte

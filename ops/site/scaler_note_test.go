@@ -21,6 +21,7 @@ func TestFullProcessorsAreSaid(t *testing.T) {
 		for end := now.Add(lasts); now.Before(end); now = now.Add(sampleEvery) {
 			c.used = used
 			c.noteProcessors(now)
+			c.note()
 		}
 		return strings.Count(log.String(), "processors are full"), c.site.scalingNote()
 	}
